@@ -1,0 +1,1 @@
+"""How one thing is done: no orchestrator, no clock, no environment."""

@@ -1,0 +1,117 @@
+"""Read a pipeline file, and say in words what is wrong with it."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from components.errors import PipelineFileError, UnknownPipelineError
+from components.pipelines.spec import Pipeline
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Suggest the nearest known spelling, as the end of a sentence; empty when none is near.
+
+    >>> nearest("bikshare", ["bikeshare", "elec2"])
+    '; did you mean bikeshare?'
+    """
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def find_pipeline(name: str, folders: Sequence[Path]) -> Path:
+    """Find `NAME.yaml` in the first of `folders` that holds it.
+
+    Raises
+    ------
+    UnknownPipelineError
+        If none does; names the nearest one.
+
+    """
+    for folder in folders:
+        candidate = folder / f"{name}.yaml"
+        if candidate.is_file():
+            return candidate
+    known = list_pipelines(folders)
+    places = " or ".join(str(folder) for folder in folders)
+    raise UnknownPipelineError(
+        f"no pipeline named {name!r} in {places}{nearest(name, known)} "
+        f"Known: {', '.join(known) or 'none yet'}."
+    )
+
+
+def list_pipelines(folders: Sequence[Path]) -> list[str]:
+    """Name the pipelines in `folders`, sorted, each once."""
+    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+
+
+def read_pipeline(file: Path) -> Pipeline:
+    """Read and check one pipeline file.
+
+    Raises
+    ------
+    PipelineFileError
+        If it is not YAML or does not fit the schema; names the file, the field, what was
+        found, what is allowed, and the nearest valid spelling.
+
+    """
+    try:
+        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise PipelineFileError(f"{file} is not readable as YAML: {problem}") from problem
+    except OSError as problem:
+        raise PipelineFileError(f"{file} cannot be read: {problem.strerror}") from problem
+    if not isinstance(given, dict):
+        raise PipelineFileError(f"{file} must hold fields such as 'target: price'. Got {given!r}")
+    given.setdefault("name", file.stem)
+    try:
+        pipeline = Pipeline.model_validate({**given, "file": file.resolve()})
+    except ValidationError as problem:
+        raise PipelineFileError(_in_words(file, problem)) from problem
+    if pipeline.name != file.stem:
+        raise PipelineFileError(
+            f"{file}: name must equal the file's own name, {file.stem!r}. Got {pipeline.name!r}"
+        )
+    return pipeline
+
+
+def _in_words(file: Path, problem: ValidationError) -> str:
+    lines = [_sentence(dict(error)) for error in problem.errors(include_url=False)]
+    return f"{file}: " + "; ".join(dict.fromkeys(lines))
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    place = [part for part in error["loc"] if isinstance(part, str)]
+    field = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = [name for name in _fields_at(place[:-1]) if name != "file"]
+        return f"unknown field {field!r}{nearest(place[-1], known) or ' (known: ' + ', '.join(known) + ')'}"
+    if error["type"] == "missing":
+        return f"field {field!r} is missing"
+    found = f". Got {error['input']!r}" if field and "Got" not in error["msg"] else ""
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "literal_error":
+        allowed = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        found += nearest(str(error["input"]), allowed)
+    return f"field {field!r}: {message}{found}" if field else f"{message}{found}"
+
+
+def _fields_at(place: Sequence[str]) -> list[str]:
+    """Name the fields of the section at `place`, following the schema down."""
+    section: type[BaseModel] = Pipeline
+    for part in place:
+        field = section.model_fields.get(part)
+        inner = _section_of(field.annotation) if field is not None else None
+        if inner is not None:
+            section = inner
+    return list(section.model_fields) + (["window"] if section is Pipeline else [])
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_section_of(part) for part in getattr(annotation, "__args__", ()))
+    return next((found for found in inner if found is not None), None)

@@ -1,0 +1,1 @@
+"""The one door to what outlives a run: lake (Delta), ledger (SQL), registry (MLflow)."""

@@ -1,0 +1,1 @@
+"""When, and in which order: Prefect flows, settings, and one table of deployments."""

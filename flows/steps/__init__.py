@@ -1,0 +1,1 @@
+"""What a flow does, as plain functions over opened stores; nothing of Prefect."""

@@ -1,0 +1,1 @@
+"""Whether something is wrong: windows, measurements, policies, verdicts."""
