@@ -1,19 +1,18 @@
 """Durations as people write them: ``90d``, ``36h``, ``30min``, ``2w``."""
 
 import re
+from datetime import timedelta
 
-import pandas as pd
-
-_UNITS = {"s": "s", "min": "min", "h": "h", "d": "D", "w": "W"}
+_SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _WRITTEN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|min|h|d|w)\s*$")
 
 
-def parse_duration(text: object) -> pd.Timedelta:
+def parse_duration(text: object) -> timedelta:
     """Read a duration.
 
     Parameters
     ----------
-    text : str or Timedelta
+    text : str or timedelta
         A number and a unit: ``s``, ``min``, ``h``, ``d`` or ``w``.
 
     Raises
@@ -24,23 +23,23 @@ def parse_duration(text: object) -> pd.Timedelta:
     Examples
     --------
     >>> parse_duration("90d")
-    Timedelta('90 days 00:00:00')
+    datetime.timedelta(days=90)
     >>> parse_duration("1.5h")
-    Timedelta('0 days 01:30:00')
+    datetime.timedelta(seconds=5400)
 
     """
-    if isinstance(text, pd.Timedelta):
+    if isinstance(text, timedelta):
         return text
     found = _WRITTEN.match(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"must be a number and a unit such as 30min, 1h, 7d or 2w. Got {text!r}")
-    return pd.Timedelta(f"{found[1]}{_UNITS[found[2]]}")
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
 
 
-def write_duration(span: pd.Timedelta) -> str:
+def write_duration(span: timedelta) -> str:
     """Write a duration with the largest unit that divides it.
 
-    >>> write_duration(pd.Timedelta("90D")), write_duration(pd.Timedelta("90min"))
+    >>> write_duration(timedelta(days=90)), write_duration(timedelta(minutes=90))
     ('90d', '90min')
     """
     seconds = round(span.total_seconds())

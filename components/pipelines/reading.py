@@ -88,7 +88,8 @@ def _sentence(error: dict[str, Any]) -> str:
     field = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = [name for name in _fields_at(place[:-1]) if name != "file"]
-        return f"unknown field {field!r}{nearest(place[-1], known) or ' (known: ' + ', '.join(known) + ')'}"
+        hint = nearest(place[-1], known) or f" (known: {', '.join(known)})"
+        return f"unknown field {field!r}{hint}"
     if error["type"] == "missing":
         return f"field {field!r} is missing"
     found = f". Got {error['input']!r}" if field and "Got" not in error["msg"] else ""

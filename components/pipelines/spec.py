@@ -4,10 +4,10 @@ The classes here are the schema; :mod:`components.pipelines.reading` turns a fil
 them and turns their complaints into words.
 """
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from components.pipelines.durations import parse_duration, write_duration
@@ -17,9 +17,7 @@ Family = Literal["linear", "forest", "hist_boosting", "lightgbm", "network"]
 NaiveKind = Literal["last", "season", "mean", "majority"]
 DriftMethod = Literal["wasserstein", "jensenshannon", "psi", "ks", "hellinger"]
 FlowName = Literal["ingest", "train", "score", "monitor", "reconcile", "maintain"]
-Duration = Annotated[
-    pd.Timedelta, BeforeValidator(parse_duration), PlainSerializer(write_duration)
-]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(write_duration)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Lower is better for every metric but these.
@@ -65,7 +63,7 @@ class Window(_Section):
             return {"last": given.removeprefix("last ")}
         if isinstance(given, dict):
             return given
-        raise ValueError(f"must be 'all' or 'last' and a duration such as 'last 90d'. Got {given!r}")
+        raise ValueError(f"must be 'all' or, for example, 'last 90d'. Got {given!r}")
 
     def __str__(self) -> str:
         return "all" if self.last is None else f"last {write_duration(self.last)}"
@@ -75,7 +73,7 @@ class Holdout(_Section):
     """The newest labelled stretch that the gate judges on."""
 
     least_rows: Annotated[int, Field(ge=2)] = 200
-    most: Duration = pd.Timedelta("14D")
+    most: Duration = timedelta(days=14)
 
 
 class Gate(_Section):
@@ -83,7 +81,7 @@ class Gate(_Section):
 
     margin: Fraction = 0.01
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    block: Duration = pd.Timedelta("1D")
+    block: Duration = timedelta(days=1)
 
 
 class DriftTest(_Section):
@@ -99,7 +97,7 @@ class DriftTest(_Section):
 class Monitor(_Section):
     """What is measured, on windows of which width."""
 
-    window: Duration = pd.Timedelta("7D")
+    window: Duration = timedelta(days=7)
     least_rows: Annotated[int, Field(ge=1)] = 30
     number: DriftTest = DriftTest(method="wasserstein", threshold=0.3)
     category: DriftTest = DriftTest(method="jensenshannon", threshold=0.2)
@@ -115,11 +113,11 @@ class Policy(_Section):
     """
 
     kind: Literal["never", "periodic", "drift"] = "drift"
-    period: Duration = pd.Timedelta("28D")
+    period: Duration = timedelta(days=28)
     share: Annotated[float, Field(gt=0, le=1)] = 0.3
     needed: Annotated[int, Field(ge=1)] = 2
     of: Annotated[int, Field(ge=1)] = 3
-    cooldown: Duration = pd.Timedelta("14D")
+    cooldown: Duration = timedelta(days=14)
 
     @model_validator(mode="before")
     @classmethod
@@ -160,8 +158,8 @@ class Pipeline(_Section):
     search: Literal["first", "always"] = "first"
     metric: Literal["mae", "rmse", "roc_auc", "accuracy", "log_loss"] | None = None
     naive: tuple[NaiveKind, ...] = ()
-    season: Duration = pd.Timedelta("7D")
-    first_train: pd.Timestamp | None = None
+    season: Duration = timedelta(days=7)
+    first_train: datetime | None = None
     holdout: Holdout = Holdout()
     gate: Gate = Gate()
     monitor: Monitor = Monitor()
