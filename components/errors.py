@@ -11,6 +11,7 @@
     ├── NotEnoughHistoryError          too few rows, or too short a span, for what was asked
     ├── TrainingError                  a fit failed, or answered nonsense
     ├── PackageError                   a model package that must not be used
+    │   ├── ConversionError            a model that has no exact ONNX graph
     │   ├── TamperedPackageError       its bytes are not those that were registered
     │   └── ParityError                it answers other than the model it was made from
     ├── StoreError                     lake, ledger or registry could not do its part
@@ -64,6 +65,10 @@ class TrainingError(DriftwheelError):
 
 class PackageError(DriftwheelError):
     """A model package that must not be used."""
+
+
+class ConversionError(PackageError):
+    """A model has no exact ONNX graph; another format must hold it."""
 
 
 class TamperedPackageError(PackageError):

@@ -1,0 +1,231 @@
+"""Answers without a model: the last value, the same hour last week, the mean, the majority.
+
+They are the rivals of a first model, and what answers while no model is worth promoting.
+Each row sees only labels that were known by then: a baseline that peeks at labels still on
+their way looks far better than it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from components.answers import Answers
+from components.metrics import row_losses
+
+MOST_SEASONS = 8
+"""How many seasons back a row looks before it takes the last label instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestNaive:
+    """The baseline with the smallest mean loss a row, and what it answered."""
+
+    kind: str
+    loss: float
+    answers: Answers
+
+
+def naive_answers(
+    kind: str,
+    rows: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    task: str,
+    classes: tuple[str, ...] = (),
+    season: timedelta,
+    known_by: pd.Timestamp | None,
+) -> Answers:
+    """Answer rows from labels alone, as it could have been done at the time.
+
+    Parameters
+    ----------
+    kind : str
+        ``last``: the label of the newest event; ``season``: the label one season before the
+        row, or as many whole seasons as it takes for it to be known; ``mean`` (regression)
+        and ``majority`` (classes): of all labels. A season without a label falls back to
+        the last; where nothing is known yet the answer is 0, or the first class.
+    rows : DataFrame of shape (n_rows, n_columns)
+        With a column `event_time`, in any order. Not modified.
+    labels : DataFrame of shape (n_labels, n_columns)
+        With columns `event_time`, `known_time`, `label`. Nulls are left out. Not modified.
+    task : str
+        ``regression``, ``binary`` or ``multiclass``.
+    classes : tuple of str
+        Class names, sorted; empty for regression.
+    season : timedelta
+    known_by : Timestamp or None
+        What was known at this moment; None: at each row's own event time. Either way a row
+        sees only labels of earlier events.
+
+    Returns
+    -------
+    Answers of shape (n_rows,)
+        Probabilities, where there are classes: for ``last`` and ``season`` how often that
+        guess had been right so far, for the others the frequencies so far.
+
+    """
+    history = _History.of(labels, known_by)
+    moments = _microseconds(rows["event_time"])
+    if task != "regression":
+        return _class_answers(kind, history, moments, classes, season)
+    if kind in {"last", "season"}:
+        place = _look_up(kind, history, moments, season)
+        values = history.labels.astype(float)
+        return Answers(_pick(values, place, otherwise=0.0))
+    totals = np.concatenate([[0.0], np.cumsum(history.labels.astype(float))])
+    seen = history.seen(moments)
+    return Answers(totals[seen] / np.maximum(seen, 1))
+
+
+def best_naive(
+    rows: pd.DataFrame,
+    truth: pd.Series,
+    labels: pd.DataFrame,
+    *,
+    kinds: Sequence[str],
+    task: str,
+    classes: tuple[str, ...] = (),
+    season: timedelta,
+    metric: str,
+    known_by: pd.Timestamp | None = None,
+) -> BestNaive:
+    """Find the baseline that a model has to beat on these rows; the first one on a tie.
+
+    Parameters
+    ----------
+    rows, labels, task, classes, season, known_by
+        As for :func:`naive_answers`.
+    truth : Series of shape (n_rows,)
+        The labels of `rows`, in their order.
+    kinds : sequence of str
+        The baselines to compare; at least one.
+    metric : str
+        Its loss of a row decides, see :func:`components.metrics.row_losses`.
+
+    """
+    if not kinds:
+        raise ValueError("needs at least one kind of naive baseline, such as 'last'. Got none")
+    found = []
+    for kind in kinds:
+        answers = naive_answers(
+            kind, rows, labels, task=task, classes=classes, season=season, known_by=known_by
+        )
+        loss = float(np.mean(row_losses(task, metric, truth, answers)))
+        found.append(BestNaive(kind, loss, answers))
+    return min(found, key=lambda one: one.loss)
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Labels in the order in which rows come to see them; times in microseconds.
+
+    A row at time t sees a label when it is known by then and its event lies before t.
+    """
+
+    seen_from: np.ndarray
+    events: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, labels: pd.DataFrame, known_by: pd.Timestamp | None) -> "_History":
+        kept = labels[labels["label"].notna()]
+        if known_by is not None:
+            kept = kept[kept["known_time"] <= known_by]
+        events = _microseconds(kept["event_time"])
+        seen_from = events + 1
+        if known_by is None:
+            seen_from = np.maximum(seen_from, _microseconds(kept["known_time"]))
+        order = np.lexsort((events, seen_from))
+        return cls(seen_from[order], events[order], kept["label"].to_numpy(dtype=object)[order])
+
+    def seen(self, moments: np.ndarray) -> np.ndarray:
+        """Count the labels that a row at each moment sees: the first so many."""
+        return np.searchsorted(self.seen_from, moments, side="right")
+
+
+def _look_up(kind: str, history: _History, moments: np.ndarray, season: timedelta) -> np.ndarray:
+    """Find the label that each row repeats; -1 where it sees none."""
+    newest = _last(history, moments)
+    if kind == "last" or not len(history.events):
+        return newest
+    if kind != "season":
+        raise ValueError(f"kind must be last, season, mean or majority. Got {kind!r}")
+    found = np.full(len(moments), -1)
+    index = _EventIndex.of(history)
+    for seasons in range(1, MOST_SEASONS + 1):
+        open_rows = np.flatnonzero(found < 0)
+        if not len(open_rows):
+            break
+        back = seasons * int(season / timedelta(microseconds=1))
+        found[open_rows] = index.find(moments[open_rows] - back, history.seen(moments[open_rows]))
+    return np.where(found >= 0, found, newest)
+
+
+def _last(history: _History, moments: np.ndarray) -> np.ndarray:
+    """Find the newest event among the labels that each row sees."""
+    if not len(history.events):
+        return np.full(len(moments), -1)
+    newest_so_far = np.maximum.accumulate(history.events)
+    leads = np.where(history.events == newest_so_far, np.arange(len(newest_so_far)), 0)
+    holder = np.maximum.accumulate(leads)
+    seen = history.seen(moments)
+    return np.where(seen > 0, holder[seen - 1], -1)
+
+
+@dataclass(frozen=True, slots=True)
+class _EventIndex:
+    """Finds the newest seen label of one exact event time; corrections come later, and win."""
+
+    times: np.ndarray
+    keys: np.ndarray  # time's number * n_labels + place in the order of being seen; sorted
+
+    @classmethod
+    def of(cls, history: _History) -> "_EventIndex":
+        times, number = np.unique(history.events, return_inverse=True)
+        return cls(times, np.sort(number * len(history.events) + np.arange(len(history.events))))
+
+    def find(self, wanted: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """Find the label of the event at each wanted time: its place in the history, or -1."""
+        size = len(self.keys)
+        number = np.searchsorted(self.times, wanted).clip(max=len(self.times) - 1)
+        slot = np.searchsorted(self.keys, number * size + seen - 1, side="right") - 1
+        key = self.keys[slot.clip(min=0)]
+        there = (self.times[number] == wanted) & (slot >= 0) & (key // size == number) & (seen > 0)
+        return np.where(there, key % size, -1)
+
+
+def _class_answers(
+    kind: str,
+    history: _History,
+    moments: np.ndarray,
+    classes: tuple[str, ...],
+    season: timedelta,
+) -> Answers:
+    names = np.array(classes, dtype=object)
+    codes = pd.Index(classes).get_indexer(pd.Index(history.labels))
+    if kind in {"last", "season"}:
+        guess = _pick(codes, _look_up(kind, history, moments, season), otherwise=0)
+        own = _pick(codes, _look_up(kind, history, history.events, season), otherwise=-1)
+        right = np.concatenate([[0], np.cumsum(own == codes)])
+        seen = history.seen(moments)
+        trust = np.maximum((right[seen] + 1) / (seen + 2), 1 / len(classes))
+        rest = (1 - trust) / max(len(classes) - 1, 1)
+        shares = np.where(np.arange(len(classes)) == guess[:, None], trust[:, None], rest[:, None])
+        return Answers(names[guess], shares, classes)
+    counts = np.cumsum(codes[:, None] == np.arange(len(classes)), axis=0)
+    counts = np.concatenate([np.zeros((1, len(classes)), dtype=int), counts])
+    known = counts[history.seen(moments)] + 1  # Laplace's rule: no class is ever impossible
+    shares = known / known.sum(axis=1, keepdims=True)
+    return Answers(names[shares.argmax(axis=1)], shares, classes)
+
+
+def _pick(values: np.ndarray, place: np.ndarray, *, otherwise: float) -> np.ndarray:
+    padded = np.append(values, otherwise).astype(values.dtype)
+    return np.asarray(padded[place])  # -1 is the padding
+
+
+def _microseconds(times: pd.Series) -> np.ndarray:
+    return np.asarray(pd.DatetimeIndex(times).as_unit("us").asi8)

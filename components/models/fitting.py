@@ -1,0 +1,165 @@
+"""From labelled rows to a fitted model, or to an error in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.answers import Answers
+from components.errors import DriftwheelError, NotEnoughHistoryError, TrainingError
+from components.models import estimator
+from components.models.contract import InputContract
+from components.models.protocol import Model, Target
+from components.pipelines.spec import Task
+
+# The fitted model answers so many of its own training rows before anybody relies on it.
+ROWS_TRIED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted model with the contract that stands before it.
+
+    Attributes
+    ----------
+    contract : InputContract
+        How rows become the model's inputs.
+    model : Model
+        Preprocessing and estimator.
+    family : str
+        The model's family.
+    task : {"regression", "binary", "multiclass"}
+        What it answers.
+    classes : tuple of str
+        Sorted; empty for a regression.
+    settings : dict
+        The estimator's settings.
+    seed : int
+        The only source of chance.
+
+    """
+
+    contract: InputContract
+    model: Model
+    family: str
+    task: Task
+    classes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def predict(self, frame: pd.DataFrame) -> Answers:
+        """Answer rows.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n_rows, n_columns)
+            Holds the contract's columns. Not modified; may be empty.
+
+        """
+        inputs = self.contract.prepare(frame)
+        if frame.empty:
+            return Answers.of_output(np.zeros((0, max(1, len(self.classes)))), self.classes)
+        return Answers.of_output(self.model.predict(inputs), self.classes)
+
+
+def fit(
+    frame: pd.DataFrame,
+    target: pd.Series,
+    *,
+    family: str,
+    contract: InputContract,
+    task: Task,
+    seed: int,
+    params: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """Fit one family on labelled rows.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        Holds the contract's columns. Not modified.
+    target : Series of shape (n_rows,)
+        The labels in the order of the rows: numbers for a regression, else class names.
+    family : str
+        One of :data:`components.models.FAMILIES`.
+    contract : InputContract
+        Which columns are read, and how.
+    task : {"regression", "binary", "multiclass"}
+        What to learn.
+    seed : int
+        The same rows and seed give the same model, byte by byte.
+    params : dict, optional
+        Settings other than the family's defaults.
+
+    Raises
+    ------
+    NotEnoughHistoryError
+        If there are fewer than two rows.
+    TrainingError
+        If a label is missing, there is one class only, the fit fails, or the fitted model
+        answers nonsense.
+
+    """
+    if len(frame) < 2 or len(frame) != len(target):  # noqa: PLR2004 - no line through one point
+        raise NotEnoughHistoryError(
+            f"need at least 2 labelled rows to fit {family}, got {len(frame)} rows and "
+            f"{len(target)} labels; widen the training window or wait for labels"
+        )
+    if not contract.columns:
+        raise TrainingError(f"need at least one feature column to fit {family}, got none")
+    learner = estimator(family, **(params or {}))
+    inputs = contract.prepare(frame)
+    wanted, classes = _learnable(target, task=task)
+    try:
+        model = learner.fit(inputs, wanted, task=task, classes=classes, seed=seed)
+    except DriftwheelError:
+        raise
+    except Exception as problem:
+        raise TrainingError(
+            f"{family} could not be fitted on {len(frame)} rows: {type(problem).__name__}: "
+            f"{problem}; the rows are unharmed, try another family or window"
+        ) from problem
+    fitted = Fitted(contract, model, family, task, classes, learner.settings(), seed)
+    _refuse_nonsense(fitted, frame)
+    return fitted
+
+
+def _learnable(target: pd.Series, *, task: Task) -> tuple[Target, tuple[str, ...]]:
+    """Turn labels into what an estimator learns: numbers, or indices into the classes."""
+    missing = int(target.isna().sum())
+    if missing:
+        raise TrainingError(f"need a label for every row, got {missing} of {len(target)} missing")
+    if task == "regression":
+        return _values(target), ()
+    names = target.astype(str).to_numpy(dtype=object)
+    classes = tuple(sorted(set(names)))
+    needed = "exactly 2" if task == "binary" else "at least 2"
+    if len(classes) < 2 or (task == "binary" and len(classes) > 2):  # noqa: PLR2004
+        raise TrainingError(
+            f"need {needed} classes to learn a {task} task, got {len(classes)} in "
+            f"{len(target)} rows: {', '.join(classes[:5])}; widen the training window"
+        )
+    return np.array([classes.index(name) for name in names], dtype=np.int64), classes
+
+
+def _values(target: pd.Series) -> Target:
+    try:
+        values = target.to_numpy(dtype=np.float64)
+    except (ValueError, TypeError) as problem:
+        raise TrainingError(f"need numbers as labels of a regression: {problem}") from problem
+    if not np.isfinite(values).all():
+        raise TrainingError("need finite labels, got infinite ones")
+    return values
+
+
+def _refuse_nonsense(fitted: Fitted, frame: pd.DataFrame) -> None:
+    answers = fitted.predict(frame.iloc[:ROWS_TRIED])
+    numbers = answers.values if answers.probabilities is None else answers.probabilities
+    wrong = int((~np.isfinite(numbers.astype(np.float64))).reshape(len(answers), -1).any(1).sum())
+    if wrong:
+        raise TrainingError(
+            f"{fitted.family} answered {wrong} of {len(answers)} training rows with NaN or "
+            "infinity; look for extreme values in the columns or the labels"
+        )

@@ -1,0 +1,82 @@
+"""Which rows a model may learn from, and which it is judged on."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+
+from components.pipelines.spec import Holdout, Window
+from components.records import EVENT_TIME, KNOWN_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows to learn from, and newer rows to judge on.
+
+    Attributes
+    ----------
+    train : DataFrame
+        Rows whose labels were known by `cut`.
+    holdout : DataFrame
+        Rows of events at or after `cut`; none of them is in `train`.
+    cut : Timestamp
+        The virtual moment at which the tested twin is fitted.
+
+    """
+
+    train: pd.DataFrame
+    holdout: pd.DataFrame
+    cut: pd.Timestamp
+
+
+def known_by(rows: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
+    """Keep the rows whose labels were known at a moment: what a fit could see then."""
+    return rows[rows[KNOWN_TIME] <= moment]
+
+
+def in_window(rows: pd.DataFrame, window: Window, *, until: pd.Timestamp) -> pd.DataFrame:
+    """Keep the rows of the training window that ends at `until` (event time)."""
+    if window.last is None:
+        return rows
+    return rows[rows[EVENT_TIME] >= until - window.last]
+
+
+def split_newest(
+    rows: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    holdout: Holdout,
+    seen_until: pd.Timestamp | None,
+) -> Split:
+    """Hold out the newest labelled rows that nobody in the comparison was fitted on.
+
+    Training rows are those whose label was known at the cut: on the day the twin would
+    have been fitted, nobody knew the labels of the events just before it.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n_labelled, n_columns)
+        Labelled rows with `event_time` and `known_time` (of the label). Not modified.
+    as_of : Timestamp
+        The moment of the training; the holdout reaches back at most ``holdout.most``.
+    holdout : Holdout
+        How far back, and how few rows are too few (which the gate says, not this).
+    seen_until : Timestamp, optional
+        Event time of the newest row that the champion was fitted on: holdout rows are newer.
+
+    Examples
+    --------
+    >>> days = pd.date_range("2026-01-01", periods=10, tz="UTC")
+    >>> rows = pd.DataFrame({"event_time": days, "known_time": days + pd.Timedelta("2D")})
+    >>> held = Holdout(least_rows=2, most=timedelta(days=4))
+    >>> split = split_newest(rows, as_of=days[9], holdout=held, seen_until=None)
+    >>> split.cut.day, len(split.train), len(split.holdout)
+    (6, 4, 3)
+
+    """
+    known = known_by(rows, as_of)
+    cut = as_of - pd.Timedelta(holdout.most)
+    if seen_until is not None and seen_until >= cut:
+        # The next instant: the champion has seen the row *at* seen_until.
+        cut = seen_until + timedelta(microseconds=1)
+    return Split(train=known_by(known, cut), holdout=known[known[EVENT_TIME] >= cut], cut=cut)

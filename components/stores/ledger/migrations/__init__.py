@@ -1,0 +1,1 @@
+"""How a ledger of any age becomes a current one; forward only."""

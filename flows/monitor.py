@@ -1,0 +1,39 @@
+"""Measure the windows that are complete, judge the newest, ask for a retraining.
+
+predictions + labels known --> measurements --> verdict --retrain--> request --> event
+                                                   └──hold--> written down, nothing else
+"""
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+
+from flows.naming import run_name
+
+
+@flow(name="monitor", flow_run_name=run_name)
+def monitor(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
+    """Judge as of a moment; the request is written before its event is sent."""
+    # Inside, not on top: the process of every run pays for what this module imports.
+    from flows.artifacts import show_monitor
+    from flows.flow_run import this_run
+    from flows.nudging import nudge
+    from flows.stages import as_task
+    from flows.steps import everyday
+    from flows.steps.telling import watched_row
+
+    run = this_run(as_of)
+    spec = run.home.pipeline(pipeline)
+    watched = everyday.monitor(
+        run.home,
+        spec,
+        as_of=run.as_of,
+        clock=run.clock,
+        flow_run_id=run.flow_run_id,
+        stage=as_task,
+    )
+    if watched.request is not None:
+        as_task("send-event", nudge)(run, watched.request)
+    show_monitor(spec, watched)
+    return watched_row(spec, watched, as_of=run.as_of)

@@ -1,0 +1,210 @@
+"""The body of each flow: stores in, a plain result out, with or without an orchestrator."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from components.errors import InvalidInputError
+from components.pipelines import Pipeline
+from flows.steps.leasing import Clock, claim
+from flows.steps.rivals import NAIVE
+from flows.steps.stages import Stage, plain
+from flows.steps.watching import Watched, request_key
+
+if TYPE_CHECKING:
+    from components.stores.ledger import Decision, Request
+    from flows.steps.home import Home
+
+
+def ingest(
+    home: "Home",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    flow_run_id: str = "",
+    stage: Stage = plain,
+) -> dict[str, Any]:
+    """Read what is new in the source, check it, append it."""
+    from flows.steps import ingesting
+
+    done = stage("ingest", ingesting.ingest, network=True)(
+        home.lake, pipeline, as_of=as_of, flow_run_id=flow_run_id
+    )
+    return {"pipeline": pipeline.name, "as_of": as_of.isoformat(), **asdict(done)}
+
+
+def score(
+    home: "Home",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    flow_run_id: str = "",
+    stage: Stage = plain,
+) -> dict[str, Any]:
+    """Predict the records that nobody has scored."""
+    from flows.steps import scoring
+
+    done = stage("score", scoring.score, network=True)(
+        home, pipeline, as_of=as_of, flow_run_id=flow_run_id
+    )
+    return {"pipeline": pipeline.name, "as_of": as_of.isoformat(), **asdict(done)}
+
+
+def monitor(
+    home: "Home",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    clock: Clock,
+    flow_run_id: str = "",
+    stage: Stage = plain,
+) -> Watched:
+    """Measure the complete windows and judge the newest."""
+    from flows.steps import watching
+
+    return stage("monitor", watching.watch, network=True)(
+        home, pipeline, as_of=as_of, clock=clock, flow_run_id=flow_run_id
+    )
+
+
+def request_training(
+    home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, clock: Clock, who: str, why: str
+) -> "Request":
+    """Write the request of a training that a person or a calendar asks for.
+
+    The same moment and champion give the same request; one that is in flight is joined.
+    """
+    champion = home.ledger.champion(pipeline.name)
+    version = champion.version if champion else NAIVE
+    request, _ = home.ledger.request(
+        pipeline=pipeline.name,
+        cause="manual",
+        reason=why or f"asked for by {who}",
+        key=request_key(pipeline.name, "manual", as_of, version),
+        as_of=as_of,
+        champion=version,
+        evidence={"who": who},
+        now=clock(),
+    )
+    return request
+
+
+def retrain(
+    home: "Home",
+    pipeline: Pipeline,
+    request_id: str,
+    *,
+    clock: Clock,
+    holder: str,
+    who: str,
+    as_of: pd.Timestamp | None = None,
+    flow_run_id: str = "",
+    by_reconcile: bool = False,
+    stage: Stage = plain,
+    told: Callable[[str], None] = lambda _: None,
+) -> "Decision | None":
+    """Take the lease of a request and see it through; None when another has it.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such request for this pipeline.
+
+    """
+    from flows.steps.retraining import Assignment, carry_out
+
+    request = home.ledger.find(request_id)
+    if request is None or request.pipeline != pipeline.name:
+        raise InvalidInputError(
+            f"{pipeline.name} has no retraining request {request_id!r}; "
+            f"`driftwheel history {pipeline.name}` lists what was decided"
+        )
+    lease = stage("claim", claim)(
+        home.ledger,
+        request_id,
+        holder=holder,
+        clock=clock,
+        flow_run_id=flow_run_id,
+        by_reconcile=by_reconcile,
+    )
+    if lease is None:
+        return None
+    assignment = Assignment(
+        pipeline=pipeline,
+        request=request,
+        lease=lease,
+        who=who,
+        as_of=as_of if as_of is not None else pd.Timestamp(request.as_of),
+        by_reconcile=by_reconcile,
+    )
+    return carry_out(home, assignment, clock=clock, stage=stage, told=told)
+
+
+def train(
+    home: "Home",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    clock: Clock,
+    holder: str,
+    who: str,
+    flow_run_id: str = "",
+    stage: Stage = plain,
+    told: Callable[[str], None] = lambda _: None,
+) -> "Decision | None":
+    """Train now: write a request and carry it out here.
+
+    Returns the decision; the one there is when this moment was trained before, None when
+    another worker is at it.
+    """
+    request = request_training(home, pipeline, as_of=as_of, clock=clock, who=who, why="")
+    decision = retrain(
+        home,
+        pipeline,
+        request.id,
+        clock=clock,
+        holder=holder,
+        who=who,
+        flow_run_id=flow_run_id,
+        stage=stage,
+        told=told,
+    )
+    return decision if decision is not None else decision_of(home, request.id)
+
+
+def decision_of(home: "Home", request_id: str) -> "Decision | None":
+    """Find the decision that closed a request."""
+    request = home.ledger.find(request_id)
+    if request is None:
+        return None
+    made = home.ledger.decisions(request.pipeline)
+    return next((d for d in reversed(made) if d.request_id == request_id), None)
+
+
+def reconcile(
+    home: "Home",
+    pipeline: Pipeline,
+    *,
+    clock: Clock,
+    grace: timedelta,
+    carry: Callable[[str], "Decision | None"],
+    stage: Stage = plain,
+) -> dict[str, Any]:
+    """Take up what events lost; `carry` sees one request through, by its id."""
+    from flows.steps.reconciling import find_lost
+
+    lost = stage("find-lost", find_lost, network=True)(
+        home, pipeline.name, clock=clock, grace=grace
+    )
+    carried = [(request.id, carry(request.id)) for request in lost.requests]
+    return {
+        "pipeline": pipeline.name,
+        "taken_up": [
+            {"request_id": request_id, "what": decision.what if decision else "taken by another"}
+            for request_id, decision in carried
+        ],
+        "moved_by_hand": [str(alias) for alias in lost.moved],
+    }

@@ -1,0 +1,259 @@
+"""Carry out one retraining request, from its lease to a decision.
+
+snapshot -> preprocess -> fit -> evaluate -> package -> register -> gate -> refit -> promote
+
+The champion changes only at the end, in one transaction of the ledger that checks the lease;
+whatever goes wrong before leaves it in charge and closes the request with the reason.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from components.errors import DriftwheelError, LeaseLostError
+from components.failpoints import failpoint
+from components.pipelines import Pipeline
+from flows.steps import training
+from flows.steps.aliases import copy_aliases
+from flows.steps.leasing import Clock, kept_alive
+from flows.steps.packaging import Packaged, package, register
+from flows.steps.rivals import Rival, open_rival
+from flows.steps.snapshots import take_snapshot
+from flows.steps.stages import Stage, plain
+from flows.steps.training_record import open_run, record_evaluation, record_gate, record_snapshot
+
+if TYPE_CHECKING:
+    from components.stores.ledger import Decision, Lease, NewPromotion, Outcome, Request
+    from components.stores.registry import Run
+    from flows.steps.home import Home
+    from monitoring.gate import GateDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One request in the hands of one worker.
+
+    Attributes
+    ----------
+    who : str
+        The user, the schedule or the automation that had it carried out.
+    as_of : Timestamp
+        The moment whose knowledge is used; the request's own.
+
+    """
+
+    pipeline: Pipeline
+    request: "Request"
+    lease: "Lease"
+    who: str
+    as_of: pd.Timestamp
+    by_reconcile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a training came to, before it is written."""
+
+    decision: "GateDecision"
+    tested_version: str | None = None
+    served: "tuple[str, Packaged] | None" = None
+
+
+def carry_out(
+    home: "Home",
+    assignment: Assignment,
+    *,
+    clock: Clock,
+    stage: Stage = plain,
+    told: Callable[[str], None] = lambda _: None,
+) -> "Decision":
+    """See a request through to a decision, and write it.
+
+    Raises
+    ------
+    LeaseLostError
+        If another worker took the request over meanwhile; nothing was changed here.
+    DriftwheelError
+        If the training failed; the request is closed as failed, the champion stays.
+
+    """
+    with kept_alive(home.ledger, assignment.lease, clock=clock):
+        try:
+            return _train_and_decide(home, assignment, clock=clock, stage=stage, told=told)
+        except LeaseLostError:
+            raise
+        except Exception as problem:
+            _close_as_failed(home, assignment, problem, clock)
+            raise
+
+
+def _train_and_decide(
+    home: "Home",
+    assignment: Assignment,
+    *,
+    clock: Clock,
+    stage: Stage,
+    told: Callable[[str], None],
+) -> "Decision":
+    rival = open_rival(home, assignment.pipeline.name)
+    home.registry.ensure(assignment.pipeline.name)
+    with open_run(home, assignment) as run:
+        result = _train(home, assignment, run, rival, stage=stage, told=told)
+        record_gate(run, result.decision, result.tested_version, result.served)
+        return _decide(home, assignment, run, rival, result, clock)
+
+
+def _train(
+    home: "Home",
+    assignment: Assignment,
+    run: "Run",
+    rival: Rival,
+    *,
+    stage: Stage,
+    told: Callable[[str], None],
+) -> Result:
+    pipeline = assignment.pipeline
+    snapshot = stage("snapshot", take_snapshot, network=True)(
+        home.lake, pipeline, as_of=assignment.as_of
+    )
+    failpoint("during-preprocess")
+    prepared = stage("preprocess", training.preprocess)(snapshot, pipeline, rival)
+    record_snapshot(run, snapshot, prepared)
+    if len(prepared.split.holdout) < pipeline.holdout.least_rows:
+        told("too few rows to judge on")
+        return Result(stage("gate", training.gate)(None, prepared, pipeline, rival))
+
+    twin = stage("fit", training.fit_twin)(prepared, pipeline, told=told)
+    failpoint("mid-fit")
+    evaluation = stage("evaluate", training.evaluate)(prepared, twin, pipeline, rival, snapshot)
+    record_evaluation(run, home, assignment, twin, evaluation, rival)
+    told("packaging and checking the twin")
+    tested = stage("package", package, network=True)(
+        home.registry, run, twin, pipeline, snapshot, role="tested"
+    )
+    tested_version = _register(home, assignment, run, tested, "tested", stage, "register")
+    decision = stage("gate", training.gate)(evaluation, prepared, pipeline, rival)
+    failpoint("after-gate")
+    if decision.outcome != "promoted":
+        return Result(decision, tested_version)
+
+    told("refitting the winner on everything known")
+    served = stage("refit", training.refit)(snapshot, twin, pipeline)
+    problem = training.disagreement(served, evaluation, prepared)
+    if problem:
+        return Result(replace(decision, outcome="refused", reason=problem), tested_version)
+    packed = stage("package-refit", package, network=True)(
+        home.registry, run, served, pipeline, snapshot, role="served"
+    )
+    version = _register(home, assignment, run, packed, "served", stage, "register-refit")
+    return Result(decision, tested_version, (version, packed))
+
+
+def _register(
+    home: "Home",
+    assignment: Assignment,
+    run: "Run",
+    packed: Packaged,
+    role: str,
+    stage: Stage,
+    name: str,
+) -> str:
+    return stage(name, register, network=True)(
+        home.registry,
+        run,
+        packed,
+        assignment.pipeline,
+        request_id=assignment.request.id,
+        role=role,
+        description=f"{role} in {assignment.request.id} ({assignment.request.cause}), "
+        f"as of {assignment.as_of.date()}",
+    )
+
+
+def _decide(
+    home: "Home",
+    assignment: Assignment,
+    run: "Run",
+    rival: Rival,
+    result: Result,
+    clock: Clock,
+) -> "Decision":
+    """Write the decision and, with it, the promotion; then let MLflow's aliases follow."""
+    outcome = _outcome(
+        home,
+        assignment,
+        what=result.decision.outcome,
+        why=result.decision.reason,
+        tested_version=result.tested_version,
+        served_version=result.served[0] if result.served else None,
+        first=rival.model is None,
+        numbers=_numbers(result.decision),
+        mlflow_run_id=run.id,
+    )
+    promotion = _promotion(assignment, rival, result)
+    decision = home.ledger.conclude(assignment.lease, outcome, promotion=promotion, now=clock())
+    failpoint("after-cas-before-alias")
+    copy_aliases(home, assignment.pipeline.name, challenger=result.tested_version)
+    failpoint("after-alias")
+    return decision
+
+
+def _promotion(assignment: Assignment, rival: Rival, result: Result) -> "NewPromotion | None":
+    from components.stores.ledger import NewPromotion
+
+    if result.served is None:
+        return None
+    version, packed = result.served
+    return NewPromotion(
+        version=version,
+        tested_version=result.tested_version,
+        digest=packed.manifest.digest,
+        package_uri=packed.uri,
+        expected_epoch=rival.epoch,
+        who=assignment.who,
+    )
+
+
+def _outcome(home: "Home", assignment: Assignment, **said: Any) -> "Outcome":
+    from components.stores.ledger import Outcome
+
+    request = home.ledger.find(assignment.request.id) or assignment.request
+    return Outcome(
+        pipeline=assignment.pipeline.name,
+        who=assignment.who,
+        as_of=assignment.as_of,
+        request_id=request.id,
+        event_id=request.event_id,
+        flow_run_id=assignment.lease.flow_run_id,
+        by_reconcile=assignment.by_reconcile,
+        **said,
+    )
+
+
+def _numbers(decision: "GateDecision") -> dict[str, Any]:
+    said = asdict(decision)
+    return {key: value for key, value in said.items() if key not in {"outcome", "reason"}}
+
+
+def _close_as_failed(
+    home: "Home", assignment: Assignment, problem: Exception, clock: Clock
+) -> None:
+    """Close the request with the cause in plain words; a lost lease leaves it to its taker."""
+    words = str(problem) if isinstance(problem, DriftwheelError) else repr(problem)
+    outcome = _outcome(
+        home,
+        assignment,
+        what="failed",
+        why=f"training failed, the champion stays: {words}",
+        tested_version=None,
+        served_version=None,
+        first=home.ledger.champion(assignment.pipeline.name) is None,
+        numbers={},
+        mlflow_run_id="",
+    )
+    try:
+        home.ledger.conclude(assignment.lease, outcome, promotion=None, now=clock())
+    except LeaseLostError as lost:
+        problem.add_note(f"the request was left open: {lost}")

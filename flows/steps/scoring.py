@@ -1,0 +1,217 @@
+"""Predict new records with the version in charge at their time, and log every prediction."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from components.answers import Answers
+from components.baselines import best_naive, naive_answers
+from components.failpoints import failpoint
+from components.pipelines import Pipeline
+from components.records import (
+    EVENT_TIME,
+    KNOWN_TIME,
+    LABEL,
+    RECORD_ID,
+    prediction_schema,
+    to_arrow,
+    to_frame,
+)
+from flows.steps.rivals import NAIVE, classes_of, open_package
+from flows.steps.snapshots import labels_known, newest_known
+
+if TYPE_CHECKING:
+    from components.stores.lake import Reader
+    from components.stores.ledger import Promotion
+    from flows.steps.home import Home
+
+NAIVE_JUDGED_ON = 2_000
+"""The naive baseline that answers is the best on so many of the newest labelled rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Predictions logged by one run, by version; records already scored are left alone."""
+
+    rows: int
+    by_version: dict[str, int]
+
+
+def score(
+    home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, flow_run_id: str = ""
+) -> Scored:
+    """Score what is known by `as_of` and not yet scored, each record once.
+
+    Records from before the pipeline came under care are history and not scored, unless
+    their label is unknown. A record is scored by the version that was in charge at its known
+    time, so a day that is run again, or late, gets the answer it would have got then.
+    """
+    by_version: dict[str, int] = {}
+    for version, pending in _pending_by_version(home, pipeline, as_of).items():
+        added = _score_with(home, pipeline, version, set(pending[RECORD_ID]), as_of, flow_run_id)
+        if added:
+            by_version[version] = added
+    return Scored(sum(by_version.values()), by_version)
+
+
+def _pending_by_version(
+    home: "Home", pipeline: Pipeline, as_of: pd.Timestamp
+) -> dict[str, pd.DataFrame]:
+    scored = to_frame(home.lake.read(pipeline.name, "predictions", columns=[RECORD_ID]))
+    pending = _unscored(home, pipeline, as_of, set(scored[RECORD_ID]))
+    care = _under_care_since(home, pipeline, as_of)
+    labelled = set(labels_known(home.lake, pipeline, as_of=as_of)[RECORD_ID])
+    waiting = ~pending[RECORD_ID].isin(labelled)
+    pending = pending[waiting | (pending[KNOWN_TIME] > care)]
+    versions = _in_charge(home.ledger.promotions(pipeline.name), pending[KNOWN_TIME], as_of)
+    return {str(version): rows for version, rows in pending.groupby(versions)}
+
+
+def _unscored(
+    home: "Home", pipeline: Pipeline, as_of: pd.Timestamp, scored: set[str]
+) -> pd.DataFrame:
+    found = home.lake.read(
+        pipeline.name,
+        "records",
+        columns=[RECORD_ID, EVENT_TIME, KNOWN_TIME],
+        where="known_time <= $as_of",
+        params={"as_of": as_of},
+    )
+    # The first version known of a record is the one that is scored: a correction that
+    # comes later finds its prediction made.
+    rows = to_frame(found).sort_values([RECORD_ID, KNOWN_TIME]).drop_duplicates(RECORD_ID)
+    return rows[~rows[RECORD_ID].isin(scored)]
+
+
+def _under_care_since(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> pd.Timestamp:
+    """Find the moment of the first decision; before it, records are history."""
+    moments = [decision.as_of for decision in home.ledger.decisions(pipeline.name)]
+    return pd.Timestamp(min(moments)) if moments else as_of
+
+
+def _in_charge(promotions: "list[Promotion]", moments: pd.Series, as_of: pd.Timestamp) -> pd.Series:
+    """Name for each moment the version in charge then.
+
+    Records that waited from before the first promotion are answered by that first version,
+    which cannot have learnt from them: their label is unknown.
+    """
+    past = [promotion for promotion in promotions if promotion.as_of <= as_of]
+    if not past:
+        return pd.Series(NAIVE, index=moments.index)
+    starts = np.array([pd.Timestamp(p.as_of).value for p in past])
+    place = np.searchsorted(starts, moments.astype("int64").to_numpy() * 1_000, side="left") - 1
+    names = np.array([promotion.version for promotion in past])
+    return pd.Series(names[np.maximum(place, 0)], index=moments.index)
+
+
+def _score_with(
+    home: "Home",
+    pipeline: Pipeline,
+    version: str,
+    wanted: set[str],
+    as_of: pd.Timestamp,
+    flow_run_id: str,
+) -> int:
+    """Score records with one version and commit them at once; again after a lost race."""
+
+    def batch(reader: "Reader") -> pa.Table | None:
+        there = set(to_frame(reader.read(columns=[RECORD_ID]))[RECORD_ID])
+        rows = _features(home, pipeline, as_of, wanted - there)
+        if rows.empty:
+            return None
+        answers = _answers(home, pipeline, version, rows, as_of)
+        failpoint("chunk-scored")
+        return _as_table(rows, answers, pipeline, version, as_of, flow_run_id)
+
+    commit = home.lake.commit(pipeline.name, "predictions", batch, producer="score")
+    failpoint("chunk-committed")
+    return commit.rows
+
+
+def _features(
+    home: "Home", pipeline: Pipeline, as_of: pd.Timestamp, wanted: set[str]
+) -> pd.DataFrame:
+    found = home.lake.read(
+        pipeline.name, "records", where="known_time <= $as_of", params={"as_of": as_of}
+    )
+    rows = to_frame(found)
+    rows = rows[rows[RECORD_ID].isin(wanted)].sort_values([RECORD_ID, KNOWN_TIME])
+    first = rows.drop_duplicates(RECORD_ID, keep="first")
+    return first.sort_values([EVENT_TIME, RECORD_ID], kind="stable").reset_index(drop=True)
+
+
+def _answers(
+    home: "Home", pipeline: Pipeline, version: str, rows: pd.DataFrame, as_of: pd.Timestamp
+) -> Answers:
+    if version == NAIVE:
+        return answer_naively(home, pipeline, rows, as_of)
+    promotion = next(p for p in home.ledger.promotions(pipeline.name) if p.version == version)
+    scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
+    return scorer.predict(rows[list(pipeline.features)])
+
+
+def answer_naively(
+    home: "Home", pipeline: Pipeline, rows: pd.DataFrame, as_of: pd.Timestamp
+) -> Answers:
+    """Answer with the naive baseline that does best on the newest labelled rows.
+
+    Each row sees the labels known at its own event time.
+    """
+    labels = newest_known(labels_known(home.lake, pipeline, as_of=as_of))
+    judged = labels.tail(NAIVE_JUDGED_ON)
+    classes = classes_of(pipeline, labels)
+    best = best_naive(
+        judged,
+        judged[LABEL],
+        labels,
+        kinds=pipeline.naive_kinds,
+        task=pipeline.resolved_task,
+        classes=classes,
+        season=pipeline.season,
+        metric=pipeline.resolved_metric,
+    )
+    return naive_answers(
+        best.kind,
+        rows,
+        labels,
+        task=pipeline.resolved_task,
+        classes=classes,
+        season=pipeline.season,
+        known_by=None,
+    )
+
+
+def _as_table(
+    rows: pd.DataFrame,
+    answers: Answers,
+    pipeline: Pipeline,
+    version: str,
+    as_of: pd.Timestamp,
+    flow_run_id: str,
+) -> pa.Table:
+    """Lay predictions out; features stay in `records`, named by id and known time."""
+    made = pd.DataFrame(
+        {
+            "prediction_id": [prediction_id(record, "batch") for record in rows[RECORD_ID]],
+            RECORD_ID: rows[RECORD_ID],
+            EVENT_TIME: rows[EVENT_TIME],
+            KNOWN_TIME: as_of,
+            "model_version": version,
+            "channel": "batch",
+            "prediction": answers.values,
+            "probabilities": None if answers.probabilities is None else list(answers.probabilities),
+            "record_known_time": rows[KNOWN_TIME],
+            "features": None,
+            "flow_run_id": flow_run_id,
+        }
+    )
+    return to_arrow(made, prediction_schema(pipeline))
+
+
+def prediction_id(record_id: str, channel: str) -> str:
+    """Name a prediction by what it answers: the same record and channel, the same id."""
+    return "p-" + hashlib.sha256(f"{channel}\0{record_id}".encode()).hexdigest()[:24]

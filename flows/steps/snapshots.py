@@ -1,0 +1,160 @@
+"""What was known at a moment: records, labels and predictions, as of then."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from components.pipelines import Pipeline
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID, to_frame
+
+if TYPE_CHECKING:
+    from components.stores.lake import Lake
+
+_KNOWN = "known_time <= $as_of"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The exact data that a training may see.
+
+    Attributes
+    ----------
+    rows : DataFrame of shape (n_labelled, n_features + 4)
+        One labelled record a row, sorted by event time: `record_id`, `event_time`,
+        `known_time` (when the *label* was known), the features, `label`.
+    versions : dict
+        Delta table versions that the rows were read at.
+    digest : str
+        SHA-256 over the rows' content; equal for equal data.
+
+    """
+
+    pipeline: str
+    as_of: pd.Timestamp
+    rows: pd.DataFrame
+    versions: dict[str, int]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """One line that names the snapshot."""
+        versions = " ".join(f"{table}@{number}" for table, number in self.versions.items())
+        return f"{self.pipeline} {versions} as of {self.as_of.isoformat()}"
+
+
+def newest_known(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each record the version known last; sorted by event time, then id."""
+    kept = rows.sort_values([RECORD_ID, KNOWN_TIME], kind="stable").drop_duplicates(
+        RECORD_ID, keep="last"
+    )
+    return kept.sort_values([EVENT_TIME, RECORD_ID], kind="stable").reset_index(drop=True)
+
+
+def records_known(
+    lake: "Lake",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp | None = None,
+    version: int | None = None,
+) -> pd.DataFrame:
+    """Read the records known by `as_of`, of events at or after `since`, each once."""
+    return _known(lake, pipeline, "records", as_of=as_of, since=since, version=version)
+
+
+def labels_known(
+    lake: "Lake",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp | None = None,
+    version: int | None = None,
+) -> pd.DataFrame:
+    """Read the labels known by `as_of`, of events at or after `since`, each once."""
+    return _known(lake, pipeline, "labels", as_of=as_of, since=since, version=version)
+
+
+def predictions_made(
+    lake: "Lake",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp,
+    until: pd.Timestamp,
+) -> pd.DataFrame:
+    """Read the serving predictions (batch, online) for events in ``[since, until)``."""
+    where = (
+        f"{_KNOWN} and event_time >= $since and event_time < $until "
+        "and channel in ('batch', 'online')"
+    )
+    params = {"as_of": as_of, "since": since, "until": until}
+    return to_frame(lake.read(pipeline.name, "predictions", where=where, params=params))
+
+
+def take_snapshot(lake: "Lake", pipeline: Pipeline, *, as_of: pd.Timestamp) -> Snapshot:
+    """Bind what may be learnt from at a moment to the versions of the tables.
+
+    Raises
+    ------
+    StoreError
+        If the tables do not exist yet.
+
+    """
+    versions = {table: lake.version(pipeline.name, table) for table in ("records", "labels")}
+    records = records_known(lake, pipeline, as_of=as_of, version=versions["records"])
+    labels = labels_known(lake, pipeline, as_of=as_of, version=versions["labels"])
+    rows = join_labels(records, labels)
+    return Snapshot(pipeline.name, as_of, rows, versions, digest_rows(rows))
+
+
+def join_labels(records: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Join records with their labels; the known time of a row is that of its label.
+
+    A record known later than its label (a correction) keeps the later of the two.
+    """
+    truth = labels[[RECORD_ID, KNOWN_TIME, LABEL]].rename(columns={KNOWN_TIME: "label_known"})
+    rows = records.merge(truth, on=RECORD_ID, how="inner", validate="one_to_one")
+    rows[KNOWN_TIME] = rows[[KNOWN_TIME, "label_known"]].max(axis=1)
+    return rows.drop(columns="label_known")
+
+
+def digest_rows(rows: pd.DataFrame) -> str:
+    """Hash the content of a frame, column names included."""
+    hashed = hashlib.sha256(",".join(map(str, rows.columns)).encode())
+    hashed.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    return hashed.hexdigest()
+
+
+def first_event(lake: "Lake", pipeline: Pipeline) -> pd.Timestamp | None:
+    """Find the day of the pipeline's first record, the anchor of its windows."""
+    table = lake.read(pipeline.name, "records", columns=[EVENT_TIME])
+    if not table.num_rows:
+        return None
+    return pd.Timestamp(to_frame(table)[EVENT_TIME].min()).floor("D")
+
+
+def first_training(pipeline: Pipeline, anchor: pd.Timestamp) -> pd.Timestamp:
+    """Say when a pipeline is first trained: as its file states, else 91 days in."""
+    if pipeline.first_train is None:
+        return anchor + timedelta(days=91)
+    stated = pd.Timestamp(pipeline.first_train)
+    return stated.tz_localize("UTC") if stated.tzinfo is None else stated.tz_convert("UTC")
+
+
+def _known(
+    lake: "Lake",
+    pipeline: Pipeline,
+    table: str,
+    *,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp | None,
+    version: int | None,
+) -> pd.DataFrame:
+    where, params = _KNOWN, {"as_of": as_of}
+    if since is not None:
+        where, params = f"{where} and event_time >= $since", {**params, "since": since}
+    found = lake.read(pipeline.name, table, where=where, params=params, version=version)
+    return newest_known(to_frame(found))

@@ -1,0 +1,116 @@
+"""What a person decides about the version in charge: roll back, promote, settle an alias."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from components.errors import InvalidInputError
+from flows.steps.aliases import copy_aliases
+from flows.steps.leasing import Clock
+from flows.steps.rivals import open_package
+
+if TYPE_CHECKING:
+    from components.pipelines import Pipeline
+    from components.stores.ledger import Decision
+    from flows.steps.home import Home
+
+
+def roll_back(
+    home: "Home",
+    pipeline: "Pipeline",
+    *,
+    who: str,
+    why: str,
+    as_of: pd.Timestamp,
+    clock: Clock,
+    epoch: int | None = None,
+) -> "Decision":
+    """Put the previous version back in charge; twice on the same epoch changes nothing.
+
+    Parameters
+    ----------
+    epoch : int, optional
+        The epoch to take back; the present one when not given.
+
+    Raises
+    ------
+    StoreError
+        If there is no previous version.
+    PackageError
+        If the previous version's package does not open; the champion stays.
+
+    """
+    champion = home.ledger.champion(pipeline.name)
+    previous = home.ledger.previous(pipeline.name)
+    if previous is not None:
+        open_package(home, digest=previous.digest, uri=previous.package_uri)
+    decision = home.ledger.roll_back(
+        pipeline.name,
+        who=who,
+        why=why,
+        as_of=as_of,
+        now=clock(),
+        expected_epoch=epoch if epoch is not None else (champion.epoch if champion else 0),
+    )
+    copy_aliases(home, pipeline.name)
+    return decision
+
+
+def promote_by_hand(
+    home: "Home",
+    pipeline: "Pipeline",
+    *,
+    version: str,
+    who: str,
+    why: str,
+    as_of: pd.Timestamp,
+    clock: Clock,
+) -> "Decision":
+    """Put a registered version in charge because a person says so.
+
+    Raises
+    ------
+    InvalidInputError
+        If the version was never registered by this home.
+    PackageError
+        If its package does not open.
+
+    """
+    from components.stores.ledger import NewPromotion, Outcome
+
+    digest = home.registry.version_tag(pipeline.name, version, "driftwheel.digest")
+    if digest is None:
+        known = ", ".join(home.registry.versions(pipeline.name)) or "none yet"
+        raise InvalidInputError(
+            f"{pipeline.name} has no version {version!r} that this home registered. Known: {known}"
+        )
+    uri = home.registry.version_uri(pipeline.name, version)
+    open_package(home, digest=digest, uri=uri)
+    champion = home.ledger.champion(pipeline.name)
+    outcome = Outcome(
+        pipeline=pipeline.name,
+        what="promoted",
+        who=who,
+        why=why,
+        as_of=as_of,
+        request_id=None,
+        event_id=None,
+        flow_run_id="",
+        by_reconcile=False,
+        tested_version=version,
+        served_version=version,
+        first=champion is None,
+        numbers={},
+        mlflow_run_id="",
+    )
+    promotion = NewPromotion(
+        version=version,
+        tested_version=version,
+        digest=digest,
+        package_uri=uri,
+        expected_epoch=champion.epoch if champion else 0,
+        who=who,
+    )
+    decision = home.ledger.record(outcome, promotion=promotion, now=clock())
+    copy_aliases(home, pipeline.name, by_hand=True)
+    return decision

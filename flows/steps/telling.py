@@ -1,0 +1,90 @@
+"""Decisions and verdicts as plain rows: what `history` prints, flows return, artifacts show."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from components.pipelines import Pipeline
+from flows.steps.watching import Watched
+
+if TYPE_CHECKING:
+    from components.stores.ledger import Decision
+    from flows.steps.home import Home
+
+DECISION_FIELDS = (
+    "at",
+    "pipeline",
+    "what",
+    "who",
+    "why",
+    "request_id",
+    "event_id",
+    "flow_run_id",
+    "by_reconcile",
+    "tested_version",
+    "served_version",
+    "first",
+)
+
+
+def decision_row(decision: "Decision") -> dict[str, Any]:
+    """Lay a decision out as `history` shows it; `at` is the moment it was taken for."""
+    said = {name: getattr(decision, name) for name in DECISION_FIELDS}
+    return {
+        **said,
+        "at": pd.Timestamp(decision.at).isoformat(),
+        "recorded_at": pd.Timestamp(decision.recorded_at).isoformat(),
+        "mlflow_run_id": decision.mlflow_run_id,
+        "numbers": decision.numbers,
+    }
+
+
+def history_rows(home: "Home", pipeline: str | None = None) -> list[dict[str, Any]]:
+    """List every decision, oldest first; verdicts to hold stand among them as `hold`."""
+    decided = [decision_row(decision) for decision in home.ledger.decisions(pipeline)]
+    held = [
+        {
+            **dict.fromkeys(DECISION_FIELDS),
+            "at": pd.Timestamp(verdict.as_of).isoformat(),
+            "pipeline": verdict.pipeline,
+            "what": "hold",
+            "who": "policy",
+            "why": verdict.reason,
+            "by_reconcile": False,
+            "first": False,
+            "recorded_at": pd.Timestamp(verdict.recorded_at).isoformat(),
+        }
+        for verdict in home.ledger.verdicts(pipeline)
+        if verdict.action == "hold"
+    ]
+    return sorted([*decided, *held], key=lambda row: (row["at"], row["recorded_at"]))
+
+
+def watched_row(pipeline: Pipeline, watched: Watched, *, as_of: pd.Timestamp) -> dict[str, Any]:
+    """Lay out what a monitoring run found."""
+    return {
+        "pipeline": pipeline.name,
+        "as_of": as_of.isoformat(),
+        "verdict": watched.verdict.action,
+        "reason": watched.verdict.reason,
+        "cause": watched.verdict.cause,
+        "request_id": watched.request.id if watched.request else None,
+        "windows": watched.windows,
+        "measurements": [m.as_row() for m in watched.measurements],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Make a value fit for JSON: dataclasses, timestamps and NaN become plain."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if hasattr(value, "__dataclass_fields__"):
+        return plain(asdict(value))
+    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN only
+        return None
+    return value

@@ -1,0 +1,197 @@
+"""The stages of one training, each a plain function: data in, values out.
+
+snapshot -> preprocess -> fit -> evaluate -> package -> register -> gate -> refit
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from components.answers import Answers
+from components.metrics import metric_value, row_losses
+from components.models.fitting import Fitted
+from components.pipelines import Pipeline
+from components.recipes import Recipe, Search, fit_recipe, search_recipe, training_rows
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL
+from components.splits import Split, split_newest
+from flows.steps.rivals import Rival, answer, naive_on
+from flows.steps.snapshots import Snapshot
+from monitoring.gate import GateDecision, judge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REFERENCE_ROWS = 5_000
+"""At most so many training rows travel with a model, as the reference of its drift checks."""
+
+AGREEMENT = 0.5
+"""Largest mean difference between refit and twin on the holdout, in standard deviations of
+the labels (regression) or of probability (classification)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows split for a training, and the recipe if one is kept."""
+
+    split: Split
+    recipe: Recipe | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted model with the rows that it learnt from.
+
+    `seen_until` is the event time of the newest of them.
+    """
+
+    fitted: Fitted
+    recipe: Recipe
+    rows: pd.DataFrame
+    search: Search | None = None
+
+    @property
+    def seen_until(self) -> pd.Timestamp:
+        """Event time of the newest row learnt from."""
+        return pd.Timestamp(self.rows[EVENT_TIME].max())
+
+    def reference(self, pipeline: Pipeline) -> pd.DataFrame:
+        """Take the rows that drift is measured against: all of them, or a seeded sample."""
+        features = self.rows[list(pipeline.features)]
+        if len(features) <= REFERENCE_ROWS:
+            return features
+        return features.sample(REFERENCE_ROWS, random_state=pipeline.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Twin, rival and naive baseline on the same held-out rows."""
+
+    times: pd.Series
+    twin_losses: "NDArray[np.float64]"
+    rival_losses: "NDArray[np.float64]"
+    metrics: dict[str, float]
+    naive_kind: str
+    twin_answers: Answers
+    label_spread: float
+
+
+def preprocess(snapshot: Snapshot, pipeline: Pipeline, rival: Rival) -> Prepared:
+    """Split off the rows that neither side was fitted on; take over the champion's recipe."""
+    split = split_newest(
+        snapshot.rows,
+        as_of=snapshot.as_of,
+        holdout=pipeline.holdout,
+        seen_until=rival.seen_until,
+    )
+    return Prepared(split, kept_recipe(pipeline, rival))
+
+
+def kept_recipe(pipeline: Pipeline, rival: Rival) -> Recipe | None:
+    """Give the champion's recipe where it still stands in the pipeline file."""
+    recipe = rival.recipe
+    if recipe is None or pipeline.search == "always":
+        return None
+    stands = recipe.family in pipeline.candidates and recipe.window in pipeline.windows
+    return recipe if stands else None
+
+
+def fit_twin(
+    prepared: Prepared, pipeline: Pipeline, *, told: Callable[[str], None] = lambda _: None
+) -> Trained:
+    """Fit the twin that will be tested: on what was known at the cut, nothing later."""
+    train, cut = prepared.split.train, prepared.split.cut
+    search = None
+    recipe = prepared.recipe
+    if recipe is None:
+        search = search_recipe(train, pipeline, as_of=cut, told=told)
+        recipe = search.best
+    told(f"fitting {recipe}")
+    return fit_on(train, recipe, pipeline, until=cut, search=search)
+
+
+def fit_on(
+    rows: pd.DataFrame,
+    recipe: Recipe,
+    pipeline: Pipeline,
+    *,
+    until: pd.Timestamp,
+    search: Search | None = None,
+) -> Trained:
+    """Fit a recipe on what was known at a moment, and keep the rows beside the model."""
+    fitted = fit_recipe(rows, recipe, pipeline, until=until)
+    return Trained(fitted, recipe, training_rows(rows, recipe, until=until), search)
+
+
+def evaluate(
+    prepared: Prepared, twin: Trained, pipeline: Pipeline, rival: Rival, snapshot: Snapshot
+) -> Evaluation:
+    """Measure twin, rival and naive baseline on the held-out rows."""
+    rows = prepared.split.holdout
+    labels = snapshot.rows[[EVENT_TIME, KNOWN_TIME, LABEL]]
+    ours = twin.fitted.predict(rows[list(pipeline.features)])
+    theirs = answer(rival, pipeline, rows, labels)
+    naive = naive_on(pipeline, rows, labels)
+    task, metric, truth = pipeline.resolved_task, pipeline.resolved_metric, rows[LABEL]
+    return Evaluation(
+        times=rows[EVENT_TIME],
+        twin_losses=row_losses(task, metric, truth, ours),
+        rival_losses=row_losses(task, metric, truth, theirs),
+        metrics={
+            f"holdout_{metric}": metric_value(metric, truth, ours),
+            f"holdout_{metric}_rival": metric_value(metric, truth, theirs),
+            f"holdout_{metric}_naive": metric_value(metric, truth, naive.answers),
+            "holdout_rows": float(len(rows)),
+            "train_rows": float(len(twin.rows)),
+        },
+        naive_kind=naive.kind,
+        twin_answers=ours,
+        label_spread=float(truth.std()) if task == "regression" else 1.0,
+    )
+
+
+def gate(
+    evaluation: Evaluation | None, prepared: Prepared, pipeline: Pipeline, rival: Rival
+) -> GateDecision:
+    """Judge the twin against the rival; too few rows is a *wait*, said so."""
+    times = prepared.split.holdout[EVENT_TIME] if evaluation is None else evaluation.times
+    empty = np.full(len(times), np.nan)
+    naive = "" if evaluation is None else evaluation.naive_kind
+    return judge(
+        times,
+        empty if evaluation is None else evaluation.rival_losses,
+        empty if evaluation is None else evaluation.twin_losses,
+        gate=pipeline.gate,
+        rival=f"version {rival.version}" if rival.model else f"the naive baseline ({naive})",
+        seed=pipeline.seed,
+        least_rows=pipeline.holdout.least_rows,
+    )
+
+
+def refit(snapshot: Snapshot, twin: Trained, pipeline: Pipeline) -> Trained:
+    """Fit the winning recipe on everything known: the version that will serve."""
+    return fit_on(snapshot.rows, twin.recipe, pipeline, until=snapshot.as_of)
+
+
+def disagreement(served: Trained, evaluation: Evaluation, prepared: Prepared) -> str:
+    """Say why a refit must not stand in for its tested twin; empty when it may.
+
+    Both answer the holdout; the mean absolute difference is bounded by :data:`AGREEMENT`
+    standard deviations of the labels. A refit has learnt from these rows, so the bound is
+    on gross differences (a broken fit), not on quality.
+    """
+    features = list(served.fitted.contract.names)
+    ours = served.fitted.predict(prepared.split.holdout[features])
+    twin = evaluation.twin_answers
+    if ours.probabilities is not None and twin.probabilities is not None:
+        if ours.classes != twin.classes:
+            return f"the refit knows the classes {ours.classes}, its twin {twin.classes}"
+        gap = float(np.abs(ours.probabilities - twin.probabilities).mean())
+    else:
+        spread = evaluation.label_spread or 1.0
+        gap = float(np.abs(ours.values - twin.values).mean()) / spread
+    if np.isfinite(gap) and gap <= AGREEMENT:
+        return ""
+    return f"the refit differs from its tested twin by {gap:.2f} on average (bound {AGREEMENT})"

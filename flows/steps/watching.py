@@ -1,0 +1,287 @@
+"""Measure the windows that are complete, judge them, and write down what follows.
+
+A verdict to retrain and its request are one transaction of the ledger; the event that the
+flow sends afterwards is only a nudge.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from components.answers import Answers
+from components.failpoints import failpoint
+from components.pipelines import Pipeline
+from components.records import KNOWN_TIME, LABEL, RECORD_ID, measurement_schema, to_arrow, to_frame
+from flows.steps.leasing import Clock
+from flows.steps.rivals import NAIVE, naive_on, open_package
+from flows.steps.snapshots import first_event, labels_known, predictions_made, records_known
+from monitoring.drift import measure_drift
+from monitoring.measurements import Measurement
+from monitoring.policies import History, Verdict, WindowFacts, judge
+from monitoring.quality import measure_quality
+from monitoring.windows import Window, complete_windows
+
+if TYPE_CHECKING:
+    from components.stores.lake import Reader
+    from components.stores.ledger import Promotion, Request
+    from flows.steps.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a monitoring run found and asked for.
+
+    Attributes
+    ----------
+    measurements : tuple of Measurement
+        Those of the newest window.
+    verdict : Verdict
+        The policy's answer on the newest window.
+    request : Request or None
+        The request that the verdict led to, new or merged into.
+    windows : int
+        Windows measured by this run.
+
+    """
+
+    measurements: tuple[Measurement, ...]
+    verdict: Verdict
+    request: "Request | None"
+    windows: int
+
+
+def watch(
+    home: "Home",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    clock: Clock,
+    flow_run_id: str = "",
+) -> Watched:
+    """Measure every complete window not measured yet, oldest first, and judge the newest."""
+    due = windows_due(home, pipeline, as_of=as_of)
+    for window in due:
+        _measure_and_write(home, pipeline, window, as_of=as_of, flow_run_id=flow_run_id)
+    kept = read_measurements(home, pipeline, as_of=as_of)
+    verdict = judge(
+        pipeline.policy,
+        recall(home, pipeline, kept, as_of=as_of),
+        as_of=as_of,
+        max_age=pipeline.max_age,
+    )
+    failpoint("verdict-computed")
+    request = write_down(home, pipeline, verdict, as_of=as_of, clock=clock)
+    return Watched(_newest(kept), verdict, request, len(due))
+
+
+def windows_due(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> list[Window]:
+    """List the complete windows since the pipeline came under care that nobody measured."""
+    anchor = first_event(home.lake, pipeline)
+    decided = [decision.as_of for decision in home.ledger.decisions(pipeline.name)]
+    if anchor is None or not decided:
+        return []
+    done = {m.window.end for m in read_measurements(home, pipeline, as_of=as_of)}
+    every = complete_windows(
+        anchor, as_of, pipeline.monitor.window, after=pd.Timestamp(min(decided))
+    )
+    return [window for window in every if window.end not in done]
+
+
+def _measure_and_write(
+    home: "Home", pipeline: Pipeline, window: Window, *, as_of: pd.Timestamp, flow_run_id: str
+) -> None:
+    promotion = _in_charge(home, pipeline, window)
+    measured = measure(home, pipeline, window, promotion, as_of=as_of)
+    rows = _as_table(measured, promotion, as_of=as_of, flow_run_id=flow_run_id)
+
+    def unless_there(reader: "Reader") -> pa.Table | None:
+        there = set(to_frame(reader.read(columns=["measurement_id"]))["measurement_id"])
+        new = [i for i, name in enumerate(rows["measurement_id"].to_pylist()) if name not in there]
+        return rows.take(new) if new else None
+
+    home.lake.commit(pipeline.name, "measurements", unless_there, producer="monitor")
+
+
+def measure(
+    home: "Home",
+    pipeline: Pipeline,
+    window: Window,
+    promotion: "Promotion | None",
+    *,
+    as_of: pd.Timestamp,
+) -> list[Measurement]:
+    """Measure one window: drift against what its champion learnt from, and live error."""
+    records = records_known(home.lake, pipeline, as_of=as_of, since=window.start)
+    records = records[records["event_time"] < window.end]
+    found = _quality(home, pipeline, window, as_of=as_of)
+    if promotion is None:
+        return found
+    scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
+    drift = measure_drift(
+        scorer.reference(),
+        records[list(pipeline.features)],
+        pipeline,
+        window=window,
+        seed=pipeline.seed,
+    )
+    return [*drift, *found]
+
+
+def _quality(
+    home: "Home", pipeline: Pipeline, window: Window, *, as_of: pd.Timestamp
+) -> list[Measurement]:
+    made = predictions_made(home.lake, pipeline, as_of=as_of, since=window.start, until=window.end)
+    labels = labels_known(home.lake, pipeline, as_of=as_of)
+    scored = made.merge(labels[[RECORD_ID, LABEL]], on=RECORD_ID, how="left")
+    labelled = scored[scored[LABEL].notna()].reset_index(drop=True)
+    naive = naive_on(pipeline, labelled, labels).answers if len(labelled) else None
+    return measure_quality(
+        labelled,
+        as_answers(pipeline, labelled, labels),
+        naive,
+        pipeline=pipeline,
+        window=window,
+        rows_made=len(scored),
+    )
+
+
+def as_answers(pipeline: Pipeline, made: pd.DataFrame, labels: pd.DataFrame) -> Answers:
+    """Read logged predictions back as answers."""
+    if pipeline.resolved_task == "regression":
+        return Answers(made["prediction"].to_numpy(dtype=float), None, ())
+    import numpy as np
+
+    classes = tuple(sorted(labels[LABEL].unique()))
+    values = made["prediction"].to_numpy(dtype=object)
+    kept = made["probabilities"].tolist()
+    return Answers(values, np.array(kept, dtype=float).reshape(len(made), -1), classes)
+
+
+def recall(
+    home: "Home", pipeline: Pipeline, kept: Iterable[Measurement], *, as_of: pd.Timestamp
+) -> History:
+    """Gather what the policy judges on: windows under the present champion, and past answers."""
+    promoted = [pd.Timestamp(p.as_of) for p in home.ledger.promotions(pipeline.name)]
+    since = max((moment for moment in promoted if moment <= as_of), default=None)
+    answered = [
+        pd.Timestamp(decision.as_of)
+        for decision in home.ledger.decisions(pipeline.name)
+        if decision.request_id and decision.as_of <= as_of
+    ]
+    facts = window_facts(kept)
+    if since is not None:
+        facts = tuple(fact for fact in facts if fact.window.start >= since)
+    return History(
+        windows=facts,
+        champion_since=since,
+        last_answer=max(answered, default=None),
+        last_fit=since,
+    )
+
+
+def window_facts(kept: Iterable[Measurement]) -> tuple[WindowFacts, ...]:
+    """Sum measurements up by window, oldest first."""
+    by_window: dict[Window, list[Measurement]] = {}
+    for measured in kept:
+        by_window.setdefault(measured.window, []).append(measured)
+    return tuple(WindowFacts.of(window, by_window[window]) for window in sorted(by_window))
+
+
+def read_measurements(
+    home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp
+) -> tuple[Measurement, ...]:
+    """Read the measurements known by `as_of`, oldest window first."""
+    table = home.lake.read(
+        pipeline.name, "measurements", where="known_time <= $as_of", params={"as_of": as_of}
+    )
+    rows = to_frame(table).sort_values(["window_end", "name"], kind="stable")
+    return tuple(Measurement.from_row(row) for row in rows.to_dict("records"))
+
+
+def write_down(
+    home: "Home", pipeline: Pipeline, verdict: Verdict, *, as_of: pd.Timestamp, clock: Clock
+) -> "Request | None":
+    """Write the verdict; one to retrain together with its request, in one transaction."""
+    if verdict.window_end is None and verdict.action != "retrain":
+        return None
+    champion = home.ledger.champion(pipeline.name)
+    version = champion.version if champion else NAIVE
+    end = verdict.window_end or as_of
+    if verdict.action != "retrain":
+        home.ledger.write_verdict(
+            pipeline.name,
+            window_end=end,
+            action=verdict.action,
+            reason=verdict.reason,
+            cause=verdict.cause,
+            policy=pipeline.policy.kind,
+            request_id=None,
+            as_of=as_of,
+            now=clock(),
+        )
+        return None
+    request, _ = home.ledger.retrain_verdict(
+        pipeline.name,
+        window_end=end,
+        reason=verdict.reason,
+        cause=verdict.cause,
+        policy=pipeline.policy.kind,
+        key=request_key(pipeline.name, str(verdict.cause), end, version),
+        champion=version,
+        evidence={"window_end": end.isoformat(), "policy": pipeline.policy.kind},
+        as_of=as_of,
+        now=clock(),
+    )
+    failpoint("after-outbox")
+    return request
+
+
+def request_key(pipeline: str, cause: str, data: pd.Timestamp | str, champion: str) -> str:
+    """Make the idempotency key of a request: pipeline, cause, data and champion."""
+    data = data if isinstance(data, str) else data.isoformat()
+    return f"{pipeline}|{cause}|{data}|{champion}"
+
+
+def _in_charge(home: "Home", pipeline: Pipeline, window: Window) -> "Promotion | None":
+    """Find the promotion that was in force when the window began."""
+    past = [p for p in home.ledger.promotions(pipeline.name) if p.as_of <= window.start]
+    return past[-1] if past else None
+
+
+def _newest(kept: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+    if not kept:
+        return ()
+    end = max(measured.window.end for measured in kept)
+    return tuple(measured for measured in kept if measured.window.end == end)
+
+
+def _as_table(
+    measured: list[Measurement],
+    promotion: "Promotion | None",
+    *,
+    as_of: pd.Timestamp,
+    flow_run_id: str,
+) -> pa.Table:
+    version = promotion.version if promotion else NAIVE
+    rows = [
+        {
+            **m.as_row(),
+            "measurement_id": _measurement_id(m, version),
+            KNOWN_TIME: as_of,
+            "model_version": version,
+            "reference": promotion.digest if promotion else "",
+            "flow_run_id": flow_run_id,
+        }
+        for m in measured
+    ]
+    schema = measurement_schema()
+    return to_arrow(pd.DataFrame(rows, columns=schema.names), schema)
+
+
+def _measurement_id(measured: Measurement, version: str) -> str:
+    parts = (measured.window.end.isoformat(), measured.name, measured.column or "", version)
+    return "m-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -1,0 +1,198 @@
+"""Whether what was measured calls for a retraining, and why, in words.
+
+One noisy window must not buy a training run, neither must an old breach that has healed,
+nor one that an earlier champion suffered.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import pandas as pd
+
+from components.pipelines.durations import write_duration
+from components.pipelines.spec import Policy
+from monitoring.measurements import Measurement
+from monitoring.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """What the measurements of one window come to; None where they cannot tell."""
+
+    window: Window
+    drift_share: float | None
+    drifted: tuple[str, ...]
+    live_error: float | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a policy looks at; all times UTC.
+
+    `windows` in any order; those that ended before `champion_since` were measured against
+    an earlier champion and do not count. `champion_since` is None while no model is in
+    charge, `last_answer` is when the last request was closed, `last_fit` when a model was
+    last fitted, promoted or not.
+    """
+
+    windows: tuple[WindowFacts, ...]
+    champion_since: pd.Timestamp | None
+    last_answer: pd.Timestamp | None
+    last_fit: pd.Timestamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do, and the reason word for word; `cause` is set when it is to retrain."""
+
+    action: Literal["retrain", "hold"]
+    reason: str
+    cause: Literal["drift", "periodic", "max_age"] | None = None
+    window_end: pd.Timestamp | None = None
+
+
+def window_facts(measurements: Iterable[Measurement]) -> WindowFacts:
+    """Gather the measurements of one window into what policies look at."""
+    given = list(measurements)
+    share = _told(given, "drift_share")
+    error = _told(given, "live_error")
+    drifted = (one.column for one in given if one.name == "drift" and one.status == "breach")
+    rows = next((one.rows for one in given if one.name == "rows"), max(one.rows for one in given))
+    return WindowFacts(
+        window=given[0].window,
+        drift_share=share,
+        drifted=tuple(column for column in drifted if column is not None),
+        live_error=error,
+        rows=rows,
+    )
+
+
+def judge(
+    policy: Policy, history: History, *, as_of: pd.Timestamp, max_age: timedelta | None
+) -> Verdict:
+    """Judge by a policy whether to ask for a retraining.
+
+    Parameters
+    ----------
+    policy : Policy
+        ``never``; ``periodic``: a period after the last fit; ``drift``: enough columns
+        drifted in `needed` of the last `of` windows, the newest among them.
+    history : History
+    as_of : Timestamp
+        Windows that end later are not looked at.
+    max_age : timedelta or None
+        A champion this old is due whatever the policy says; None: it may grow old.
+
+    Returns
+    -------
+    Verdict
+        Within the cooldown after the last answer it is ``hold`` in any case.
+
+    """
+    ended = (facts for facts in history.windows if facts.window.end <= as_of)
+    windows = sorted(ended, key=lambda facts: facts.window.end)
+    newest = windows[-1].window.end if windows else None
+    asked = _by_policy(policy, history, windows, as_of)
+    if asked.action == "hold":
+        asked = _by_age(history, as_of, max_age) or asked
+    if asked.action == "retrain" and (rest := _cooling(policy, history, as_of)):
+        asked = Verdict("hold", f"{asked.reason}; but {rest}")
+    return Verdict(asked.action, asked.reason, asked.cause, newest)
+
+
+def _by_policy(
+    policy: Policy, history: History, windows: Sequence[WindowFacts], as_of: pd.Timestamp
+) -> Verdict:
+    if policy.kind == "never":
+        return Verdict("hold", "the policy is never to retrain")
+    if policy.kind == "periodic":
+        return _by_calendar(policy, history, as_of)
+    return _by_drift(policy, history, windows)
+
+
+def _by_calendar(policy: Policy, history: History, as_of: pd.Timestamp) -> Verdict:
+    since = history.last_fit or history.champion_since
+    if since is None:
+        return Verdict("hold", "nothing was trained yet, so there is no period to wait out")
+    age, period = as_of - since, write_duration(policy.period)
+    if age < policy.period:
+        return Verdict("hold", f"{_days(age)} since the last fit, a new one is due every {period}")
+    return Verdict(
+        "retrain", f"{_days(age)} since the last fit, one is due every {period}", "periodic"
+    )
+
+
+def _by_drift(policy: Policy, history: History, windows: Sequence[WindowFacts]) -> Verdict:
+    since = history.champion_since
+    if since is None:
+        return Verdict("hold", "no model is in charge yet, so there is no reference to drift from")
+    recent = [facts for facts in windows if facts.window.end > since][-policy.of :]
+    if not recent:
+        return Verdict(
+            "hold", f"no window measured since the champion took charge on {since:%Y-%m-%d}"
+        )
+    breaches = [facts for facts in recent if _has_drifted(facts, policy)]
+    newest = recent[-1]
+    tally = (
+        f"{len(breaches)} of the last {len(recent)} windows drifted, "
+        f"{policy.needed} of {policy.of} and the newest are needed"
+    )
+    if newest not in breaches:
+        return Verdict(
+            "hold", f"the newest window has not drifted: {_share(newest, policy)}; {tally}"
+        )
+    if len(breaches) < policy.needed:
+        return Verdict("hold", f"{tally}; the newest: {_share(newest, policy)}")
+    return Verdict(
+        "retrain",
+        f"drift in {len(breaches)} of the last {len(recent)} windows, the newest among them: "
+        f"{_share(newest, policy)}",
+        "drift",
+    )
+
+
+def _by_age(history: History, as_of: pd.Timestamp, max_age: timedelta | None) -> Verdict | None:
+    since = history.champion_since or history.last_fit
+    if max_age is None or since is None or as_of - since < max_age:
+        return None
+    return Verdict(
+        "retrain",
+        f"the model is {_days(as_of - since)} old, {write_duration(max_age)} is the most it may be",
+        "max_age",
+    )
+
+
+def _cooling(policy: Policy, history: History, as_of: pd.Timestamp) -> str:
+    last = history.last_answer
+    if last is None or as_of - last >= policy.cooldown:
+        return ""
+    return (
+        f"the last request was answered {_days(as_of - last)} ago, and the cooldown "
+        f"is {write_duration(policy.cooldown)}"
+    )
+
+
+def _has_drifted(facts: WindowFacts, policy: Policy) -> bool:
+    return facts.drift_share is not None and facts.drift_share >= policy.share
+
+
+def _share(facts: WindowFacts, policy: Policy) -> str:
+    if facts.drift_share is None:
+        return f"{facts.window} cannot tell ({facts.rows} rows)"
+    named = f" ({', '.join(facts.drifted)})" if facts.drifted else ""
+    return (
+        f"{facts.drift_share:.0%} of the columns{named} in {facts.window}, "
+        f"the limit is {policy.share:.0%}"
+    )
+
+
+def _told(measurements: Sequence[Measurement], name: str) -> float | None:
+    found = (one for one in measurements if one.name == name and one.status != "cannot_tell")
+    return next((one.value for one in found), None)
+
+
+def _days(span: timedelta) -> str:
+    return f"{span / timedelta(days=1):.4g} days"
