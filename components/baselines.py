@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from components.answers import Answers
+from components.errors import NotEnoughHistoryError
 from components.metrics import row_losses
 
+KINDS = ("last", "season", "mean", "majority")
 MOST_SEASONS = 8
 """How many seasons back a row looks before it takes the last label instead."""
 
@@ -67,6 +69,8 @@ def naive_answers(
         guess had been right so far, for the others the frequencies so far.
 
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}. Got {kind!r}")
     history = _History.of(labels, known_by)
     moments = _microseconds(rows["event_time"])
     if task != "regression":
@@ -113,9 +117,9 @@ def best_naive(
         answers = naive_answers(
             kind, rows, labels, task=task, classes=classes, season=season, known_by=known_by
         )
-        loss = float(np.mean(row_losses(task, metric, truth, answers)))
-        found.append(BestNaive(kind, loss, answers))
-    return min(found, key=lambda one: one.loss)
+        losses = row_losses(task, metric, truth, answers)
+        found.append(BestNaive(kind, float(losses.mean()) if len(losses) else np.nan, answers))
+    return min(found, key=lambda one: one.loss)  # without rows, all NaN: the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,6 @@ def _look_up(kind: str, history: _History, moments: np.ndarray, season: timedelt
     newest = _last(history, moments)
     if kind == "last" or not len(history.events):
         return newest
-    if kind != "season":
-        raise ValueError(f"kind must be last, season, mean or majority. Got {kind!r}")
     found = np.full(len(moments), -1)
     index = _EventIndex.of(history)
     for seasons in range(1, MOST_SEASONS + 1):
@@ -204,6 +206,10 @@ def _class_answers(
     classes: tuple[str, ...],
     season: timedelta,
 ) -> Answers:
+    if not classes:
+        raise NotEnoughHistoryError(
+            "needs a known label to name a class, got none; ingest labels, or wait for them"
+        )
     names = np.array(classes, dtype=object)
     codes = pd.Index(classes).get_indexer(pd.Index(history.labels))
     if kind in {"last", "season"}:

@@ -4,13 +4,21 @@ Rows of one day err together, so rows are no units of evidence. Whole blocks of 
 gathered into a few consecutive stretches of about equal row counts, and Student's t is
 taken over the stretches: with 8 to 14 blocks this holds its level, where the percentile
 block bootstrap is too sure of itself, and it stays valid when stretches differ in variance.
-It needs no random numbers.
+What neighbouring blocks share across the border of two stretches is estimated, and widens
+the bounds. It needs no random numbers. The bounds of a ratio invert that same test.
+
+Measured on hourly differences, blocks of a day, level 5 %: bounds fail in 4 to 5 % of the
+draws when rows are independent, 5 to 6 % when they resemble their neighbours so much that
+days do too (autoregressive, 0.9 an hour). Where resemblance outlives the block, widen it.
 
 References
 ----------
 Ibragimov, Müller. t-Statistic based correlation and heterogeneity robust inference.
 Journal of Business & Economic Statistics 28 (2010): valid for q <= 14 groups at one-sided
 5 %, for any number at 4.1 % and below.
+
+Fieller. Some problems in interval estimation. Journal of the Royal Statistical Society B
+16 (1954): bounds of a ratio.
 
 Künsch. The jackknife and the bootstrap for general stationary observations. Annals of
 Statistics 17 (1989): leaving out blocks, for statistics that are no means.
@@ -26,8 +34,8 @@ import pandas as pd
 from components.answers import Answers
 from components.metrics import metric_value
 
-FEW_STRETCHES, MOST_STRETCHES = 6, 12
-"""Two blocks a stretch, while that leaves at least 6; never more than 12 (see References)."""
+FEW_STRETCHES, MOST_STRETCHES = 5, 12
+"""Two blocks a stretch, while that leaves at least 5; never more than 12 (see References)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +73,20 @@ def mean_interval(
 
     Examples
     --------
-    >>> days = pd.Series(pd.date_range("2026-01-01", periods=240, freq="h", tz="UTC"))
+    >>> hours = pd.Series(pd.date_range("2026-01-01", periods=240, freq="h", tz="UTC"))
     >>> pattern = np.tile([1.0, 3.0], 120)
-    >>> found = mean_interval(pattern, days, block=timedelta(days=1), level=0.05)
+    >>> found = mean_interval(pattern, hours, block=timedelta(days=1), level=0.05)
     >>> found.mean, found.blocks, found.stretches
-    (2.0, 10, 6)
+    (2.0, 10, 5)
 
     """
-    mean = float(values.mean()) if len(values) else float("nan")
-    return _over_stretches(mean, (values - mean) / max(len(values), 1), times, block, level)
+    return _ratio_interval(values, np.ones(len(values)), times, block, level)
 
 
 def gain_interval(
     before: np.ndarray, after: np.ndarray, times: pd.Series, *, block: timedelta, level: float
 ) -> Interval:
     """Bound the relative gain ``1 - mean(after) / mean(before)`` of paired losses.
-
-    The ratio is linearised at its estimate: a stretch counts with how far its own loss
-    after is from what the overall gain would make of its loss before.
 
     Parameters
     ----------
@@ -92,9 +96,7 @@ def gain_interval(
         As for :func:`mean_interval`.
 
     """
-    total = float(before.sum())
-    gain = 1.0 - float(after.sum()) / total
-    return _over_stretches(gain, (before * (1.0 - gain) - after) / total, times, block, level)
+    return _ratio_interval(before - after, before, times, block, level)
 
 
 def metric_interval(
@@ -124,17 +126,55 @@ def metric_interval(
             metric, truth[kept], Answers(answers.values[kept], given, answers.classes)
         )
 
-    stretch, blocks = _stretches(times, block)
-    return _jackknife(without, stretch, blocks, level)
+    place, group = _blocks_of(times, block)
+    return _jackknife(without, group[place], len(group), level)
 
 
-def _over_stretches(
-    mean: float, surprise: np.ndarray, times: pd.Series, block: timedelta, level: float
+def _ratio_interval(
+    over: np.ndarray, under: np.ndarray, times: pd.Series, block: timedelta, level: float
 ) -> Interval:
-    """Bound an estimate to which each row adds a `surprise`; they sum to zero."""
-    stretch, blocks = _stretches(times, block)
-    shares = np.bincount(stretch, weights=surprise)
-    return _student(mean, float(np.square(shares).sum()), len(shares), blocks, level)
+    """Bound the ratio of two sums by the ratios that t over the stretches does not reject.
+
+    A ratio m is rejected when the sums of ``over - m * under``, one a stretch, have a mean
+    that is surely not zero; solved for m this is a quadratic (Fieller).
+    """
+    place, group = _blocks_of(times, block)
+    tops, bottoms = np.bincount(place, weights=over), np.bincount(place, weights=under)
+    top, bottom = np.bincount(group, weights=tops), np.bincount(group, weights=bottoms)
+    count, whole = len(top), float(bottom.sum())
+    ratio = float(top.sum()) / whole if whole else float("nan")
+    if count < 2:  # noqa: PLR2004 - one stretch has no spread
+        return Interval(ratio, -np.inf, np.inf, len(group), count, np.inf)
+    variance = count * float(np.var(top - ratio * bottom, ddof=1))
+    shared = 2 * (count - 1) * _carried_over(tops - ratio * bottoms)
+    widening = 1 + shared / variance if variance > 0 else 1.0
+    spread = widening * count * np.cov(top, bottom)
+    bounds = _fieller(float(top.sum()), whole, spread, student_quantile(level, count))
+    error = float(np.sqrt(variance + shared)) / whole
+    return Interval(ratio, *bounds, len(group), count, error)
+
+
+def _carried_over(surprises: np.ndarray) -> float:
+    """Estimate the covariance of neighbouring blocks, which joins stretches at their borders.
+
+    Taking out the mean hides ``1 / n_blocks`` of the variance from it, which is added back;
+    a negative covariance is not believed, for it would narrow the bounds.
+    """
+    blocks = len(surprises)
+    neighbours = float((surprises[1:] * surprises[:-1]).sum()) / (blocks - 1)
+    hidden = float(np.square(surprises).sum()) / (blocks - 1) / blocks
+    return max(neighbours + hidden, 0.0)
+
+
+def _fieller(top: float, bottom: float, spread: np.ndarray, reach: float) -> tuple[float, float]:
+    """Solve ``(top - m * bottom)**2 = reach**2 * var(top - m * bottom)`` for m."""
+    square = bottom**2 - reach**2 * spread[1, 1]
+    half = top * bottom - reach**2 * spread[0, 1]
+    rest = top**2 - reach**2 * spread[0, 0]
+    if not square > 0:  # the divisor itself cannot be told from zero
+        return -np.inf, np.inf
+    root = float(np.sqrt(max(half**2 - square * rest, 0.0)))
+    return (half - root) / square, (half + root) / square
 
 
 def _jackknife(
@@ -143,19 +183,11 @@ def _jackknife(
     count = int(stretch.max()) + 1 if len(stretch) else 0
     whole = without(np.zeros(len(stretch), dtype=bool))
     if count < 2:  # noqa: PLR2004 - one stretch has no spread
-        return _student(whole, 0.0, count, blocks, level)
+        return Interval(whole, -np.inf, np.inf, blocks, count, np.inf)
     parts = np.array([without(stretch == one) for one in range(count)])
-    spread = np.square(parts - parts.mean()).sum() * ((count - 1) / count) ** 2
-    return _student(whole, float(spread), count, blocks, level)
-
-
-def _student(mean: float, squares: float, count: int, blocks: int, level: float) -> Interval:
-    """Put t around a sum of `count` independent parts whose squared surprises sum to `squares`."""
-    if count < 2:  # noqa: PLR2004 - one stretch has no spread
-        return Interval(mean, -np.inf, np.inf, blocks, count, np.inf)
-    error = float(np.sqrt(squares * count / (count - 1)))
+    error = float(np.std(parts) * np.sqrt(count - 1))
     reach = student_quantile(level, count) * error
-    return Interval(mean, mean - reach, mean + reach, blocks, count, error)
+    return Interval(whole, whole - reach, whole + reach, blocks, count, error)
 
 
 def student_quantile(level: float, stretches: int) -> float:
@@ -165,13 +197,15 @@ def student_quantile(level: float, stretches: int) -> float:
     return float(-stdtrit(stretches - 1, level))
 
 
-def _stretches(times: pd.Series, block: timedelta) -> tuple[np.ndarray, int]:
-    """Give each row the number of its stretch, and count the blocks that hold rows.
+def _blocks_of(times: pd.Series, block: timedelta) -> tuple[np.ndarray, np.ndarray]:
+    """Give each row the number of its block, and each block the number of its stretch.
 
     Returns
     -------
     ndarray of shape (n_rows,), int
-        Stretches are whole blocks, consecutive in time, of about equal row counts.
+        Only blocks that hold rows are numbered.
+    ndarray of shape (n_blocks,), int
+        Stretches are whole blocks of about equal row counts.
 
     """
     moments = pd.DatetimeIndex(times).as_unit("us").asi8
@@ -182,4 +216,4 @@ def _stretches(times: pd.Series, block: timedelta) -> tuple[np.ndarray, int]:
     middle = np.cumsum(rows) - rows / 2
     group = (middle * wanted // max(len(moments), 1)).astype(int)
     _, group = np.unique(group, return_inverse=True)  # a huge block may leave a stretch empty
-    return group[place], blocks
+    return place, group

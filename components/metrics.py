@@ -52,6 +52,8 @@ def metric_value(metric: str, truth: pd.Series, answers: Answers) -> float:
     if not len(losses):
         return float("nan")
     mean = float(np.mean(losses))
+    if metric == "accuracy":
+        return 1.0 - mean
     return mean**0.5 if metric == "rmse" else mean
 
 
@@ -92,7 +94,7 @@ def _check_pairs(truth: pd.Series, answers: Answers) -> None:
 
 
 def _errors(truth: pd.Series, answers: Answers) -> np.ndarray:
-    return np.asarray(answers.values, dtype=float) - truth.to_numpy(dtype=float)
+    return np.asarray(answers.values.astype(float) - truth.to_numpy(dtype=float))
 
 
 def _absolute(truth: pd.Series, answers: Answers) -> np.ndarray:
@@ -124,11 +126,11 @@ def _probability_of(truth: pd.Series, answers: Answers) -> np.ndarray:
 def _ranking(truth: pd.Series, answers: Answers) -> float:
     if answers.probabilities is None:
         raise ValueError("roc_auc needs probabilities. Got answers without any; use accuracy")
-    names = answers.classes[1:] if len(answers.classes) == 2 else answers.classes  # noqa: PLR2004 - binary
+    binary = len(answers.classes) == 2  # noqa: PLR2004 - two classes mirror each other
     areas = [
         _area(truth.to_numpy(dtype=object) == name, answers.probabilities[:, place])
         for place, name in enumerate(answers.classes)
-        if name in names
+        if place or not binary
     ]
     defined = [area for area in areas if not np.isnan(area)]
     return float(np.mean(defined)) if defined else float("nan")

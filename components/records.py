@@ -110,14 +110,9 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
     Examples
     --------
-    >>> to_arrow(pd.DataFrame({"x": [1.0, float("nan")]}), pa.schema([("x", pa.float64())]))["x"]
-    <pyarrow.lib.ChunkedArray object at ...>
-    [
-      [
-        1,
-        null
-      ]
-    ]
+    >>> frame = pd.DataFrame({"x": [1.0, float("nan")]})
+    >>> to_arrow(frame, pa.schema([("x", pa.float64())])).to_pylist()
+    [{'x': 1.0}, {'x': None}]
 
     """
     unknown = [str(name) for name in frame.columns if name not in schema.names]
@@ -132,7 +127,8 @@ def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Turn a table into a frame: UTC times in microseconds, text as ``str``, missing as NaN."""
-    return table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def empty_frame(schema: pa.Schema) -> pd.DataFrame:
@@ -175,6 +171,7 @@ def _array(frame: pd.DataFrame, field: pa.Field) -> pa.Array:
         made = pa.Array.from_pandas(frame[field.name], type=field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as problem:
         raise StoreError(
-            f"column {field.name!r} must hold {field.type}. Got {frame[field.name].dtype}: {problem}"
+            f"column {field.name!r} must hold {field.type}. "
+            f"Got {frame[field.name].dtype}: {problem}"
         ) from problem
     return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made

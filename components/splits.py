@@ -50,8 +50,10 @@ def split_newest(
 ) -> Split:
     """Hold out the newest labelled rows that nobody in the comparison was fitted on.
 
-    Training rows are those whose label was known at the cut: on the day the twin would
-    have been fitted, nobody knew the labels of the events just before it.
+    Of what is new since the champion, at most half is held out (but never fewer than
+    ``holdout.least_rows`` rows, where there are as many): a twin that learnt nothing new is
+    the champion over again. Training rows are those whose label was known at the cut: on the
+    day the twin would have been fitted, nobody knew the labels of the events just before it.
 
     Parameters
     ----------
@@ -76,7 +78,18 @@ def split_newest(
     """
     known = known_by(rows, as_of)
     cut = as_of - pd.Timedelta(holdout.most)
-    if seen_until is not None and seen_until >= cut:
-        # The next instant: the champion has seen the row *at* seen_until.
-        cut = seen_until + timedelta(microseconds=1)
+    if seen_until is not None:
+        cut = max(cut, _half_of_the_new(known, seen_until, holdout.least_rows))
     return Split(train=known_by(known, cut), holdout=known[known[EVENT_TIME] >= cut], cut=cut)
+
+
+def _half_of_the_new(
+    known: pd.DataFrame, seen_until: pd.Timestamp, least_rows: int
+) -> pd.Timestamp:
+    """Find where the newer half of the new rows begins; earlier where that is too few."""
+    new = known.loc[known[EVENT_TIME] > seen_until, EVENT_TIME].sort_values()
+    held = max(least_rows, len(new) // 2)
+    if held >= len(new):
+        # The next instant: the champion has seen the row *at* seen_until.
+        return seen_until + timedelta(microseconds=1)
+    return pd.Timestamp(new.iloc[-held])

@@ -9,17 +9,31 @@ if TYPE_CHECKING:
     from components.stores.ledger import Request
 
 
-def nudge(run: Run, request: "Request") -> str:
+def nudge(run: Run, request: "Request") -> str | None:
     """Send `driftwheel.retrain.requested` unless it was sent before; give the event's id.
 
-    A request whose event cannot be sent stays open, and `reconcile` takes it up.
+    A request whose event cannot be sent stays open, and `reconcile` takes it up: None.
     """
-    from flows.events import emit_retrain_requested
+    from prefect.settings import PREFECT_API_URL
 
-    if request.event_id:
+    from components.errors import StoreUnreachableError
+    from flows.events import emit_retrain_requested
+    from flows.flow_run import logged
+
+    if request.event_id or request.state == "closed":
         return request.event_id
     failpoint("before-event")
-    event_id = emit_retrain_requested(run.settings, request.pipeline, request.id)
-    run.home.ledger.mark_sent(request.id, event_id=event_id, now=run.clock())
-    failpoint("after-event")
-    return event_id
+    try:
+        sent = emit_retrain_requested(
+            str(PREFECT_API_URL.value()),
+            prefix=run.settings.prefix,
+            pipeline=request.pipeline,
+            request_id=request.id,
+            flow_run_id=run.flow_run_id,
+        )
+    except StoreUnreachableError as problem:
+        logged(str(problem))
+        return None
+    failpoint("event-sent")
+    run.home.ledger.mark_sent(request.id, event_id=str(sent), now=run.clock())
+    return str(sent)

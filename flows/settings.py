@@ -26,6 +26,11 @@ _TELEMETRY_OFF = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
+    # Our own output would be interrupted, and --json broken.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # MLflow's 7 tries take four minutes; 4 span the restart of a server.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
 }
 
 
@@ -77,7 +82,7 @@ class Settings:
         return both[:1] if both[0] == both[1] else both
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={_hide_password(str(getattr(self, f.name)))!r}" for f in fields(self))
+        shown = (f"{f.name}={hide_password(str(getattr(self, f.name)))!r}" for f in fields(self))
         return f"Settings({', '.join(shown)})"
 
 
@@ -182,5 +187,6 @@ def _fill(field: str, value: str, environ: Mapping[str, str]) -> str:
     return _SECRET.sub(lambda found: environ[found[1]], value)
 
 
-def _hide_password(url: str) -> str:
+def hide_password(url: str) -> str:
+    """Show a URL to people without the password in it."""
     return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:…@", url)

@@ -97,7 +97,7 @@ def usable_values(frame: pd.DataFrame, column: str, kind: str) -> tuple[pd.Serie
 
     """
     given = frame[column] if column in frame else pd.Series(dtype=object)
-    if isinstance(given, pd.DataFrame) or column not in frame:
+    if column not in frame or isinstance(given, pd.DataFrame):
         return pd.Series(dtype=float if kind == "number" else object), 1.0
     kept = values_with_nulls(given, kind).dropna().reset_index(drop=True)
     return kept, 1.0 - len(kept) / len(given) if len(given) else float("nan")
@@ -329,7 +329,7 @@ def _change(before: pd.Series, now: pd.Series, kind: str) -> str:
         {"before": before.value_counts(normalize=True), "now": now.value_counts(normalize=True)}
     ).fillna(0.0)
     moved = (shares["now"] - shares["before"]).abs().idxmax()
-    was, is_now = shares.loc[moved, "before"], shares.loc[moved, "now"]
+    was, is_now = shares.loc[[moved]].to_numpy()[0]
     return f"{moved!r} {was:.1%} in the reference, {is_now:.1%} now"
 
 

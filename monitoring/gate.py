@@ -86,7 +86,7 @@ def judge(
     if not len(times) == len(champion_losses) == len(challenger_losses):
         raise ValueError(
             f"needs one time and two losses for each row. Got {len(times)} times, "
-            f"{len(champion_losses)} losses of the rival, {len(challenger_losses)} of the challenger"
+            f"{len(champion_losses)} of the rival, {len(challenger_losses)} of the challenger"
         )
     case = _Case(gate, rival, len(times), champion_losses, challenger_losses)
     if len(times) < least_rows:

@@ -1,8 +1,8 @@
 """One measured number, with what it takes to judge it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 import pandas as pd
 
@@ -33,6 +33,20 @@ class Measurement:
     rows: int
     reason: str
 
+    def as_row(self) -> dict[str, Any]:
+        """Lay it out in the words of the `measurements` table; times are Timestamps."""
+        row = {field.name: getattr(self, field.name) for field in fields(self)}
+        del row["window"]
+        return {"window_start": self.window.start, "window_end": self.window.end, **row}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of the `measurements` table; other columns of it are ignored."""
+        kept = {field.name: row[field.name] for field in fields(cls) if field.name != "window"}
+        for name in ("column", "value", "threshold"):
+            kept[name] = None if pd.isna(kept[name]) else kept[name]
+        return cls(window=Window(row["window_start"], row["window_end"]), **kept)
+
 
 def status_of(value: float, threshold: float | None, direction: Direction) -> Status:
     """Judge a value against its threshold; the threshold itself is a breach.
@@ -44,31 +58,3 @@ def status_of(value: float, threshold: float | None, direction: Direction) -> St
         return "fine"
     bad = value >= threshold if direction == "above" else value <= threshold
     return "breach" if bad else "fine"
-
-
-def measurement_frame(measurements: Iterable[Measurement]) -> pd.DataFrame:
-    """Lay measurements out as rows, in the words of the `measurements` table."""
-    rows = [
-        {
-            "window_start": one.window.start,
-            "window_end": one.window.end,
-            "name": one.name,
-            "column": one.column,
-            "method": one.method,
-            "value": one.value,
-            "threshold": one.threshold,
-            "direction": one.direction,
-            "status": one.status,
-            "rows": one.rows,
-            "reason": one.reason,
-        }
-        for one in measurements
-    ]
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_NUMBERS)
-
-
-_COLUMNS = (
-    "window_start", "window_end", "name", "column", "method", "value", "threshold",
-    "direction", "status", "rows", "reason",
-)  # fmt: skip
-_NUMBERS = {"value": "float64", "threshold": "float64", "rows": "int64"}

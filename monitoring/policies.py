@@ -7,7 +7,7 @@ nor one that an earlier champion suffered.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
 import pandas as pd
 
@@ -27,15 +27,28 @@ class WindowFacts:
     live_error: float | None
     rows: int
 
+    @classmethod
+    def of(cls, window: Window, measurements: Iterable[Measurement]) -> Self:
+        """Sum up the measurements of one window; those of others are ignored."""
+        given = [one for one in measurements if one.window == window]
+        drifted = (one.column for one in given if one.name == "drift" and one.status == "breach")
+        return cls(
+            window=window,
+            drift_share=_told(given, "drift_share"),
+            drifted=tuple(column for column in drifted if column is not None),
+            live_error=_told(given, "live_error"),
+            rows=max((one.rows for one in given), default=0),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What a policy looks at; all times UTC.
 
-    `windows` in any order; those that ended before `champion_since` were measured against
-    an earlier champion and do not count. `champion_since` is None while no model is in
-    charge, `last_answer` is when the last request was closed, `last_fit` when a model was
-    last fitted, promoted or not.
+    `windows` in any order; those that began before `champion_since` were measured against
+    an earlier champion, or hold rows that this one learnt from: they do not count.
+    `champion_since` is None while no model is in charge, `last_answer` is when the last
+    request was closed, `last_fit` when a model was last fitted, promoted or not.
     """
 
     windows: tuple[WindowFacts, ...]
@@ -52,22 +65,6 @@ class Verdict:
     reason: str
     cause: Literal["drift", "periodic", "max_age"] | None = None
     window_end: pd.Timestamp | None = None
-
-
-def window_facts(measurements: Iterable[Measurement]) -> WindowFacts:
-    """Gather the measurements of one window into what policies look at."""
-    given = list(measurements)
-    share = _told(given, "drift_share")
-    error = _told(given, "live_error")
-    drifted = (one.column for one in given if one.name == "drift" and one.status == "breach")
-    rows = next((one.rows for one in given if one.name == "rows"), max(one.rows for one in given))
-    return WindowFacts(
-        window=given[0].window,
-        drift_share=share,
-        drifted=tuple(column for column in drifted if column is not None),
-        live_error=error,
-        rows=rows,
-    )
 
 
 def judge(
@@ -129,7 +126,7 @@ def _by_drift(policy: Policy, history: History, windows: Sequence[WindowFacts]) 
     since = history.champion_since
     if since is None:
         return Verdict("hold", "no model is in charge yet, so there is no reference to drift from")
-    recent = [facts for facts in windows if facts.window.end > since][-policy.of :]
+    recent = [facts for facts in windows if facts.window.start >= since][-policy.of :]
     if not recent:
         return Verdict(
             "hold", f"no window measured since the champion took charge on {since:%Y-%m-%d}"

@@ -11,21 +11,29 @@ from monitoring.windows import Window
 
 
 def measure_quality(
-    scored: pd.DataFrame, naive: Answers, *, pipeline: Pipeline, window: Window
+    labelled: pd.DataFrame,
+    answers: Answers,
+    naive: Answers | None,
+    *,
+    pipeline: Pipeline,
+    window: Window,
+    rows_made: int,
 ) -> list[Measurement]:
     """Measure predictions against the labels that are known by now.
 
     Parameters
     ----------
-    scored : DataFrame of shape (n_rows, n_columns)
-        The predicted rows of `window`, with columns `label` (null while not known) and
-        `prediction`, for classes also `probabilities` (a list a row, or null). Not modified.
-    naive : Answers of shape (n_rows,)
-        What the naive baseline answered to the same rows; its `classes` are those of the
-        probabilities.
+    labelled : DataFrame of shape (n_rows, n_columns)
+        The predicted rows of `window` whose label is known, in a column `label`. Not modified.
+    answers : Answers of shape (n_rows,)
+        What was predicted for them.
+    naive : Answers of shape (n_rows,) or None
+        What the naive baseline answered to the same rows; None: nothing to compare with.
     pipeline : Pipeline
         Its metric, and `least_rows` under `monitor`.
     window : Window
+    rows_made : int
+        Predictions made in `window`, labelled or not.
 
     Returns
     -------
@@ -37,11 +45,9 @@ def measure_quality(
         number stands.
 
     """
-    known = scored["label"].notna().to_numpy()
-    truth = scored.loc[known, "label"].reset_index(drop=True)
-    metric = pipeline.resolved_metric
-    live = _value(metric, truth, _answers(scored[known], naive.classes))
-    base = _value(metric, truth, _only(naive, known))
+    truth, metric = labelled["label"], pipeline.resolved_metric
+    live = _value(metric, truth, answers)
+    base = None if naive is None else _value(metric, truth, naive)
     direction: Direction = "below" if metric in HIGHER_IS_BETTER else "above"
     few = len(truth) < pipeline.monitor.least_rows
 
@@ -67,40 +73,23 @@ def measure_quality(
     return [
         error("live_error", live, base, _beside(metric, live, base)),
         error("naive_error", base, None, f"naive baseline: {metric} {_number(base)}"),
-        _labelled_share(known, window),
+        _labelled_share(len(truth), rows_made, window),
     ]
 
 
-def _labelled_share(known: np.ndarray, window: Window) -> Measurement:
-    rows = len(known)
+def _labelled_share(known: int, rows: int, window: Window) -> Measurement:
     return Measurement(
         name="labelled_share",
         column=None,
         window=window,
         method="share",
-        value=float(known.mean()) if rows else None,
+        value=known / rows if rows else None,
         threshold=None,
         direction="below",
         status="fine" if rows else "cannot_tell",
         rows=rows,
-        reason=f"{int(known.sum())} of {rows} predicted rows have a known label",
+        reason=f"{known} of {rows} predicted rows have a known label",
     )
-
-
-def _answers(scored: pd.DataFrame, classes: tuple[str, ...]) -> Answers:
-    """Read the predictions back as answers; with a null among them, without probabilities."""
-    if not classes:
-        return Answers(scored["prediction"].to_numpy(dtype=float))
-    values = scored["prediction"].to_numpy(dtype=object)
-    given = scored.get("probabilities")
-    if given is None or given.isna().any() or scored.empty:
-        return Answers(values, None, classes)
-    return Answers(values, np.stack([np.asarray(row, dtype=float) for row in given]), classes)
-
-
-def _only(answers: Answers, kept: np.ndarray) -> Answers:
-    probabilities = None if answers.probabilities is None else answers.probabilities[kept]
-    return Answers(answers.values[kept], probabilities, answers.classes)
 
 
 def _value(metric: str, truth: pd.Series, answers: Answers) -> float | None:
@@ -116,7 +105,8 @@ def _beside(metric: str, live: float | None, base: float | None) -> str:
     if base is None:
         return f"{metric} {_number(live)}"
     better = live > base if metric in HIGHER_IS_BETTER else live < base
-    return f"{metric} {_number(live)}, {'better' if better else 'no better'} than naive {_number(base)}"
+    beside = f"{'better' if better else 'no better'} than naive {_number(base)}"
+    return f"{metric} {_number(live)}, {beside}"
 
 
 def _number(value: float | None) -> str:

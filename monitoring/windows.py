@@ -6,7 +6,7 @@ from datetime import timedelta
 import pandas as pd
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Window:
     """A half-open stretch of event time, in UTC: `start` belongs to it, `end` does not."""
 

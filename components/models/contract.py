@@ -73,7 +73,9 @@ class InputContract:
             If a column is missing, or a number is none.
 
         """
-        return {name: _PREPARE[kind](name, self._column(frame, name)) for name, kind in self.columns}
+        return {
+            name: _PREPARE[kind](name, self._column(frame, name)) for name, kind in self.columns
+        }
 
     def _column(self, frame: pd.DataFrame, name: str) -> pd.Series:
         if name not in frame.columns:

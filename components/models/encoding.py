@@ -110,7 +110,7 @@ class Encoding:
 
         Doubles hold every float32, so a threshold falls on the same side as in the fit.
         """
-        return graph.double(graph.add("Concat", *self.numbers, *self.draw_codes(graph), axis=1))
+        return graph.widen(graph.add("Concat", *self.numbers, *self.draw_codes(graph), axis=1))
 
     def draw_one_hot(self, graph: "Graph") -> str:
         """Draw :meth:`one_hot` of the matrix, in double."""
@@ -118,8 +118,8 @@ class Encoding:
         for codes, (_, words) in zip(self.draw_codes(graph), self.words, strict=True):
             if words:
                 each = graph.constant(np.arange(1, len(words) + 1, dtype=np.float32))
-                parts.append(graph.float(graph.add("Equal", codes, each)))
-        return graph.double(graph.add("Concat", *parts, axis=1))
+                parts.append(graph.narrow(graph.add("Equal", codes, each)))
+        return graph.widen(graph.add("Concat", *parts, axis=1))
 
 
 def _ordered_words(texts: Array, target: Target) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _ordered_words(texts: Array, target: Target) -> tuple[str, ...]:
 
 
 def _numbering(words: tuple[str, ...]) -> Mapping[str, float]:
-    """Number the words; a column with none gets an entry that changes nothing."""
+    """Give each word its code; a column with none gets an entry that changes nothing."""
     return {word: float(code) for code, word in enumerate(words, start=1)} or {MISSING: 0.0}
 
 

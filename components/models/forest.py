@@ -36,10 +36,10 @@ class Forest:
 
     """
 
-    trees: int = 60
+    trees: int = 50
     leaves: int = 512
-    least_rows: int = 3
-    share: float = 0.6
+    least_rows: int = 2
+    share: float = 1.0
     family: ClassVar[Family] = "forest"
 
     def fit(
@@ -92,9 +92,7 @@ class ForestModel:
         matrix = self.encoding.draw_matrix(graph)
         # Rounded as the fit rounded them: a forest reads float32.
         medians = self.chain[0].statistics_.astype(np.float32).astype(np.float64)
-        whole = graph.add(
-            "Where", graph.add("IsNaN", matrix), graph.constant(medians), matrix
-        )
+        whole = graph.add("Where", graph.add("IsNaN", matrix), graph.constant(medians), matrix)
         scores = max(1, len(self.classes))
         members = self.chain[1].estimators_
         trees = [_tree(member.tree_, share=1.0 / len(members)) for member in members]

@@ -68,16 +68,16 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def double(self, name: str) -> str:
+    def widen(self, name: str) -> str:
         """Widen to double."""
         return self.add("Cast", name, to=TensorProto.DOUBLE)
 
-    def float(self, name: str) -> str:
+    def narrow(self, name: str) -> str:
         """Turn into float."""
         return self.add("Cast", name, to=TensorProto.FLOAT)
 
     def codes(self, column: str, numbering: Mapping[str, float]) -> str:
-        """Number the words of a text column; others get 0."""
+        """Give each word of a text column its code; others get 0."""
         return self.add(
             "LabelEncoder",
             column,
@@ -91,6 +91,12 @@ class Graph:
         """Multiply rows of shape (n, m) with weights of shape (m, k) and add the bias."""
         product = self.add("MatMul", rows, self.constant(weights.astype(np.float64)))
         return self.add("Add", product, self.constant(bias.astype(np.float64)))
+
+    def rows_of(self, table: Array, codes: str) -> str:
+        """Look codes of shape (n, 1) up in a table of shape (m, d); gives (n, d)."""
+        whole = self.add("Cast", codes, to=TensorProto.INT64)
+        flat = self.add("Reshape", whole, self.constant(np.array([-1], dtype=np.int64)))
+        return self.add("Gather", self.constant(table), flat, axis=0)
 
     def two_sided(self, positive: str) -> str:
         """Turn the positive class's probability, of shape (n, 1), into both."""

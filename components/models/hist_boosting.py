@@ -86,9 +86,7 @@ class HistBoostingModel:
 
     def predict(self, inputs: Inputs) -> Array:
         """Answer prepared rows: values of shape (n,), or probabilities of shape (n, k)."""
-        answer = (
-            self.booster.predict if self.task == "regression" else self.booster.predict_proba
-        )
+        answer = self.booster.predict if self.task == "regression" else self.booster.predict_proba
         output: Array = answer(self.encoding.matrix(inputs))
         return output
 

@@ -156,7 +156,7 @@ def _tree(lines: dict[str, str], *, first_score: int) -> Tree:
 
 
 def _children(lines: dict[str, str], name: str, splits: int) -> Array:
-    """Number the children as we do: LightGBM's leaf -1 is our node `splits`, -2 the next."""
+    """Give the children our numbers: LightGBM's leaf -1 is our node `splits`, -2 the next."""
     children = _read(lines, name, np.int64)
     return np.where(children < 0, splits - 1 - children, children)
 

@@ -106,7 +106,7 @@ def boosted_model(
 
     graph = Graph(encoding.columns)
     matrix = encoding.draw_matrix(graph)
-    sums = graph.double(draw_trees(trees, graph, matrix, scores=len(base), base=base))
+    sums = graph.widen(draw_trees(trees, graph, matrix, scores=len(base), base=base))
     if not classes:
         return graph.value_model(sums)
     probabilities = graph.probabilities(sums, classes=len(classes))

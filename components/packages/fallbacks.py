@@ -1,29 +1,33 @@
 """Where ONNX does not hold a model: skops with a fixed allow-list, or safetensors with a config.
 
 Neither runs code of the package: skops builds only the types listed here (what a file asks for
-beyond them is refused), safetensors holds arrays and the config names classes of ours.
+beyond them is refused), safetensors holds arrays and its config plain values.
 """
 
-import importlib
 import io
 import json
 import zipfile
-from dataclasses import fields, is_dataclass
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 from components.errors import PackageError
 from components.packages.graphs import Run
 from components.packages.manifest import Manifest
 
+if TYPE_CHECKING:
+    from components.models.network import NetworkModel
+
 TRUSTED = (
     "components.models.encoding.Encoding",
+    "components.models.forest.ForestModel",
+    "components.models.hist_boosting.HistBoostingModel",
     "components.models.lightgbm.LightGBMModel",
     "components.models.linear.LinearModel",
     "components.models.linear.Reach",
-    "components.models.network.NetworkModel",
     "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
 )
 """What a package may be built of, beside scikit-learn's, numpy's and scipy's own types that
 skops itself trusts. Never taken from the file."""
@@ -69,29 +73,30 @@ def open_skops(content: bytes, manifest: Manifest) -> Run:
     return _answering(model, manifest)
 
 
-def write_tensors(model: object) -> tuple[bytes, bytes]:
-    """Write a fitted model as safetensors, and the config that puts it together."""
+def write_tensors(model: "NetworkModel") -> tuple[bytes, bytes]:
+    """Write a fitted network as safetensors, and the config that puts it together."""
     from safetensors.numpy import save
 
-    tensors: dict[str, np.ndarray] = {}
-    config = _take_apart(model, tensors)
-    return save(tensors), json.dumps(config, sort_keys=True, allow_nan=False).encode() + b"\n"
+    config = json.dumps(model.config(), sort_keys=True, allow_nan=False)
+    return save(model.tensors()), config.encode() + b"\n"
 
 
 def open_tensors(content: bytes, config: bytes, manifest: Manifest) -> Run:
-    """Open a model written by :func:`write_tensors`.
+    """Open a network written by :func:`write_tensors`; torch is not needed.
 
     Raises
     ------
     PackageError
-        If the config names a class that is not on the list.
+        If tensors and config do not make a network.
 
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    from components.models.network import NetworkModel
+
     try:
-        model = _put_together(json.loads(config), load(content))
+        model = NetworkModel.of_tensors(load(content), json.loads(config))
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise PackageError(f"the model file cannot be opened ({problem})") from problem
     return _answering(model, manifest)
@@ -99,7 +104,7 @@ def open_tensors(content: bytes, config: bytes, manifest: Manifest) -> Run:
 
 def _answering(model: Any, manifest: Manifest) -> Run:
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    if kind not in TRUSTED or not hasattr(model, "predict"):
+    if not kind.startswith("components.models.") or not hasattr(model, "predict"):
         raise PackageError(f"the model file holds {kind}, which is no model of ours")
     if (model.task, tuple(model.classes)) != (manifest.task, manifest.classes):
         raise PackageError(
@@ -146,7 +151,7 @@ def _without_addresses(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         schema = json.loads(archive.read("schema.json"))
         names: dict[str, str] = {}
-        _renumber(schema, names, iter(range(1 << 62)))
+        _renumber(schema, names, count())
         held = {new: archive.read(old) for old, new in names.items()}
     held["schema.json"] = json.dumps(schema, sort_keys=True).encode()
     packed = io.BytesIO()
@@ -156,7 +161,7 @@ def _without_addresses(content: bytes) -> bytes:
     return packed.getvalue()
 
 
-def _renumber(node: Any, names: dict[str, str], numbers: Any) -> None:
+def _renumber(node: Any, names: dict[str, str], numbers: Iterator[int]) -> None:
     if isinstance(node, list):
         for each in node:
             _renumber(each, names, numbers)
@@ -170,38 +175,3 @@ def _renumber(node: Any, names: dict[str, str], numbers: Any) -> None:
         node["file"] = names.setdefault(node["file"], f"{len(names)}.{suffix}")
     for each in node.values():
         _renumber(each, names, numbers)
-
-
-def _take_apart(value: Any, tensors: dict[str, np.ndarray]) -> Any:
-    """Turn a dataclass of plain values and arrays into JSON, the arrays put into `tensors`."""
-    if isinstance(value, np.ndarray):
-        name = f"t{len(tensors)}"
-        tensors[name] = np.ascontiguousarray(value)
-        return {"tensor": name}
-    if is_dataclass(value):
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        parts = {f.name: _take_apart(getattr(value, f.name), tensors) for f in fields(value)}
-        return {"class": kind, "fields": parts}
-    if isinstance(value, tuple):
-        return {"tuple": [_take_apart(each, tensors) for each in value]}
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise PackageError(
-        f"a {type(value).__module__}.{type(value).__qualname__} has no place among tensors and "
-        "plain values"
-    )
-
-
-def _put_together(config: Any, tensors: dict[str, np.ndarray]) -> Any:
-    if not isinstance(config, dict):
-        return config
-    if "tensor" in config:
-        return tensors[config["tensor"]]
-    if "tuple" in config:
-        return tuple(_put_together(each, tensors) for each in config["tuple"])
-    kind = config["class"]
-    if kind not in TRUSTED:
-        raise PackageError(f"the config names {kind}, which is no class of our models")
-    module, _, name = kind.rpartition(".")
-    made = getattr(importlib.import_module(module), name)
-    return made(**{key: _put_together(each, tensors) for key, each in config["fields"].items()})

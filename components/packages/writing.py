@@ -4,7 +4,7 @@ import io
 import os
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from components.packages.scorer import write_golden
 
 if TYPE_CHECKING:
     from components.models.fitting import Fitted
+    from components.models.network import NetworkModel
 
 _LIBRARIES: dict[Format, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxruntime"),
@@ -98,7 +99,7 @@ def _model_files(
         if not refused:
             return "onnx", "", {"model.onnx": content}
     if fitted.family == "network":
-        tensors, config = write_tensors(fitted.model)
+        tensors, config = write_tensors(cast("NetworkModel", fitted.model))
         return "safetensors", refused, {"model.safetensors": tensors, "model.json": config}
     return "skops", refused, {"model.skops": write_skops(fitted.model)}
 

@@ -172,16 +172,7 @@ def train(
         stage=stage,
         told=told,
     )
-    return decision if decision is not None else decision_of(home, request.id)
-
-
-def decision_of(home: "Home", request_id: str) -> "Decision | None":
-    """Find the decision that closed a request."""
-    request = home.ledger.find(request_id)
-    if request is None:
-        return None
-    made = home.ledger.decisions(request.pipeline)
-    return next((d for d in reversed(made) if d.request_id == request_id), None)
+    return decision or home.ledger.decision_on(request.id)
 
 
 def reconcile(

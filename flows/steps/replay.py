@@ -20,7 +20,7 @@ from components.records import EVENT_TIME, KNOWN_TIME, LABEL
 from components.splits import known_by, split_newest
 from flows.steps import training
 from flows.steps.contenders import Contender
-from flows.steps.rivals import Rival, naive_on
+from flows.steps.rivals import Rival, naive_now
 from flows.steps.snapshots import Snapshot
 from monitoring.drift import measure_drift
 from monitoring.policies import History, Verdict, WindowFacts, judge
@@ -121,6 +121,7 @@ class _Replay:
         self.rival = Rival()
         self.since: pd.Timestamp | None = None
         self.answered: pd.Timestamp | None = None
+        self.fitted: pd.Timestamp | None = None
         self.facts: list[WindowFacts] = []
         self.done = Replayed(contender)
 
@@ -157,7 +158,7 @@ class _Replay:
         if rows.empty:
             return float("nan")
         if self.rival.model is None:
-            answers = naive_on(self.pipeline, rows, self.truth).answers
+            answers = naive_now(self.pipeline, rows, self.truth, as_of=begin)
         else:
             answers = self.rival.model.predict(rows[list(self.pipeline.features)])
         kept = rows[[EVENT_TIME, LABEL]].assign(version=self.rival.version)
@@ -172,7 +173,7 @@ class _Replay:
             windows=tuple(self.facts),
             champion_since=self.since,
             last_answer=self.answered,
-            last_fit=self.since,
+            last_fit=self.fitted,
         )
         return judge(policy, history, as_of=moment, max_age=self.contender.max_age)
 
@@ -203,6 +204,8 @@ class _Replay:
             what, reason = "failed", str(problem)
         self.done.train_seconds += time.perf_counter() - started
         self.answered = moment
+        if what in {"promoted", "refused"}:
+            self.fitted = moment
         self._count(what, first=first)
         return what, f"{why}; {reason}" if why else reason
 

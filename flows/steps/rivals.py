@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from components.answers import Answers
-from components.baselines import BestNaive, best_naive
+from components.baselines import BestNaive, best_naive, naive_answers
 from components.packages.scorer import Scorer, load_package
 from components.pipelines import Pipeline
 from components.recipes import Recipe
 from components.records import LABEL
+from components.splits import known_by
 
 if TYPE_CHECKING:
     from flows.steps.home import Home
 
 NAIVE = "naive"
 """The version that answers until a model is promoted."""
+
+NAIVE_JUDGED_ON = 2_000
+"""The naive baseline that answers is the best on so many of the newest labelled rows."""
 
 
 class Answering(Protocol):
@@ -124,6 +128,32 @@ def naive_on(pipeline: Pipeline, rows: pd.DataFrame, labels: pd.DataFrame) -> Be
         classes=classes_of(pipeline, labels),
         season=pipeline.season,
         metric=pipeline.resolved_metric,
+    )
+
+
+def naive_now(
+    pipeline: Pipeline, rows: pd.DataFrame, labels: pd.DataFrame, *, as_of: pd.Timestamp
+) -> Answers:
+    """Answer rows with the naive baseline that did best on the newest labels known.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows to answer, with `event_time`; each sees the labels known at that time.
+    labels : DataFrame
+        Labels with event and known time; those known later than `as_of` choose nothing.
+
+    """
+    judged = known_by(labels, as_of).tail(NAIVE_JUDGED_ON)
+    kind = naive_on(pipeline, judged, labels).kind
+    return naive_answers(
+        kind,
+        rows,
+        labels,
+        task=pipeline.resolved_task,
+        classes=classes_of(pipeline, labels),
+        season=pipeline.season,
+        known_by=None,
     )
 
 

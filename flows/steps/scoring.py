@@ -9,28 +9,23 @@ import pandas as pd
 import pyarrow as pa
 
 from components.answers import Answers
-from components.baselines import best_naive, naive_answers
 from components.failpoints import failpoint
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
     KNOWN_TIME,
-    LABEL,
     RECORD_ID,
     prediction_schema,
     to_arrow,
     to_frame,
 )
-from flows.steps.rivals import NAIVE, classes_of, open_package
-from flows.steps.snapshots import labels_known, newest_known
+from flows.steps.rivals import NAIVE, naive_now, open_package
+from flows.steps.snapshots import labels_known
 
 if TYPE_CHECKING:
     from components.stores.lake import Reader
     from components.stores.ledger import Promotion
     from flows.steps.home import Home
-
-NAIVE_JUDGED_ON = 2_000
-"""The naive baseline that answers is the best on so many of the newest labelled rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,41 +143,11 @@ def _answers(
     home: "Home", pipeline: Pipeline, version: str, rows: pd.DataFrame, as_of: pd.Timestamp
 ) -> Answers:
     if version == NAIVE:
-        return answer_naively(home, pipeline, rows, as_of)
+        labels = labels_known(home.lake, pipeline, as_of=as_of)
+        return naive_now(pipeline, rows, labels, as_of=as_of)
     promotion = next(p for p in home.ledger.promotions(pipeline.name) if p.version == version)
     scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
     return scorer.predict(rows[list(pipeline.features)])
-
-
-def answer_naively(
-    home: "Home", pipeline: Pipeline, rows: pd.DataFrame, as_of: pd.Timestamp
-) -> Answers:
-    """Answer with the naive baseline that does best on the newest labelled rows.
-
-    Each row sees the labels known at its own event time.
-    """
-    labels = newest_known(labels_known(home.lake, pipeline, as_of=as_of))
-    judged = labels.tail(NAIVE_JUDGED_ON)
-    classes = classes_of(pipeline, labels)
-    best = best_naive(
-        judged,
-        judged[LABEL],
-        labels,
-        kinds=pipeline.naive_kinds,
-        task=pipeline.resolved_task,
-        classes=classes,
-        season=pipeline.season,
-        metric=pipeline.resolved_metric,
-    )
-    return naive_answers(
-        best.kind,
-        rows,
-        labels,
-        task=pipeline.resolved_task,
-        classes=classes,
-        season=pipeline.season,
-        known_by=None,
-    )
 
 
 def _as_table(

@@ -93,15 +93,9 @@ def promote_by_hand(
         who=who,
         why=why,
         as_of=as_of,
-        request_id=None,
-        event_id=None,
-        flow_run_id="",
-        by_reconcile=False,
         tested_version=version,
         served_version=version,
         first=champion is None,
-        numbers={},
-        mlflow_run_id="",
     )
     promotion = NewPromotion(
         version=version,
@@ -111,6 +105,6 @@ def promote_by_hand(
         expected_epoch=champion.epoch if champion else 0,
         who=who,
     )
-    decision = home.ledger.record(outcome, promotion=promotion, now=clock())
+    decision = home.ledger.promote(outcome, promotion=promotion, now=clock())
     copy_aliases(home, pipeline.name, by_hand=True)
     return decision

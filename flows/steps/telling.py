@@ -53,9 +53,10 @@ def history_rows(home: "Home", pipeline: str | None = None) -> list[dict[str, An
             "why": verdict.reason,
             "by_reconcile": False,
             "first": False,
-            "recorded_at": pd.Timestamp(verdict.recorded_at).isoformat(),
+            "recorded_at": pd.Timestamp(verdict.written_at).isoformat(),
         }
-        for verdict in home.ledger.verdicts(pipeline)
+        for name in ([pipeline] if pipeline else home.pipelines())
+        for verdict in home.ledger.verdicts(name)
         if verdict.action == "hold"
     ]
     return sorted([*decided, *held], key=lambda row: (row["at"], row["recorded_at"]))

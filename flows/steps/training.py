@@ -165,7 +165,6 @@ def gate(
         empty if evaluation is None else evaluation.twin_losses,
         gate=pipeline.gate,
         rival=f"version {rival.version}" if rival.model else f"the naive baseline ({naive})",
-        seed=pipeline.seed,
         least_rows=pipeline.holdout.least_rows,
     )
 

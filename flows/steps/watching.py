@@ -167,11 +167,9 @@ def recall(
     """Gather what the policy judges on: windows under the present champion, and past answers."""
     promoted = [pd.Timestamp(p.as_of) for p in home.ledger.promotions(pipeline.name)]
     since = max((moment for moment in promoted if moment <= as_of), default=None)
-    answered = [
-        pd.Timestamp(decision.as_of)
-        for decision in home.ledger.decisions(pipeline.name)
-        if decision.request_id and decision.as_of <= as_of
-    ]
+    decided = [d for d in home.ledger.decisions(pipeline.name) if d.as_of <= as_of]
+    answered = [pd.Timestamp(d.as_of) for d in decided if d.request_id]
+    fitted = [pd.Timestamp(d.as_of) for d in decided if d.request_id and d.tested_version]
     facts = window_facts(kept)
     if since is not None:
         facts = tuple(fact for fact in facts if fact.window.start >= since)
@@ -179,7 +177,7 @@ def recall(
         windows=facts,
         champion_since=since,
         last_answer=max(answered, default=None),
-        last_fit=since,
+        last_fit=max(fitted, default=None),
     )
 
 
@@ -206,15 +204,13 @@ def write_down(
     home: "Home", pipeline: Pipeline, verdict: Verdict, *, as_of: pd.Timestamp, clock: Clock
 ) -> "Request | None":
     """Write the verdict; one to retrain together with its request, in one transaction."""
-    if verdict.window_end is None and verdict.action != "retrain":
-        return None
     champion = home.ledger.champion(pipeline.name)
     version = champion.version if champion else NAIVE
-    end = verdict.window_end or as_of
+    data = verdict.window_end or as_of
     if verdict.action != "retrain":
         home.ledger.write_verdict(
             pipeline.name,
-            window_end=end,
+            window_end=verdict.window_end,
             action=verdict.action,
             reason=verdict.reason,
             cause=verdict.cause,
@@ -226,13 +222,13 @@ def write_down(
         return None
     request, _ = home.ledger.retrain_verdict(
         pipeline.name,
-        window_end=end,
+        window_end=verdict.window_end,
         reason=verdict.reason,
         cause=verdict.cause,
         policy=pipeline.policy.kind,
-        key=request_key(pipeline.name, str(verdict.cause), end, version),
+        key=request_key(pipeline.name, str(verdict.cause), data, version),
         champion=version,
-        evidence={"window_end": end.isoformat(), "policy": pipeline.policy.kind},
+        evidence={"window_end": data.isoformat(), "policy": pipeline.policy.kind},
         as_of=as_of,
         now=clock(),
     )

@@ -14,17 +14,13 @@ from deltalake import DeltaTable
 from components.errors import StoreError
 from components.stores.lake.places import is_remote, local_files
 
-# Nothing is fetched from the network at run time; answers are in UTC wherever we run.
-_CONFIG = {
-    "TimeZone": "UTC",
+# Nothing is fetched from the network at run time.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
 _EMPTY = "select * from lake_empty"
-_FILES = (
-    "select * from read_parquet($lake_files, union_by_name=true, hive_partitioning=false, "
-    "can_have_nan=true)"
-)
+_FILES = "select * from read_parquet($lake_files, union_by_name=true, hive_partitioning=false)"
 
 
 class Reader:
@@ -34,21 +30,24 @@ class Reader:
     ----------
     handle : DeltaTable
         Opened at the version to read; not modified.
+    options : mapping, optional
+        Storage options, where the table lies in an object store.
 
     """
 
-    def __init__(self, handle: DeltaTable) -> None:
-        self._handle = handle
+    def __init__(self, handle: DeltaTable, options: Mapping[str, str] | None = None) -> None:
+        self.handle = handle
+        self._options = dict(options or {})
 
     @property
     def version(self) -> int:
         """The version that is read."""
-        return self._handle.version()
+        return self.handle.version()
 
     @property
     def schema(self) -> pa.Schema:
         """The table's columns."""
-        return pa.schema(self._handle.schema().to_arrow())
+        return pa.schema(self.handle.schema().to_arrow())
 
     def read(
         self,
@@ -62,7 +61,8 @@ class Reader:
         wanted = pa.schema([self._field(name) for name in names])
         chosen = ", ".join(quote(name) for name in names)
         condition = f" where {where}" if where else ""
-        found = self.query(f"select {chosen} from this{condition}", params=params)
+        # Names are quoted, values are parameters; conditions are written by our own code.
+        found = self.query(f"select {chosen} from this{condition}", params=params)  # noqa: S608
         return found.cast(wanted)
 
     def query(
@@ -92,8 +92,9 @@ class Reader:
         given = dict(params or {})
         source = _EMPTY
         try:
-            files = self._handle.file_uris()
+            files = self.handle.file_uris()
             with duckdb.connect(config=_CONFIG) as connection:
+                connection.execute("set TimeZone = 'UTC'")  # wherever we run
                 # The empty table names columns that no file holds yet (added later).
                 connection.register("lake_empty", self.schema.empty_table())
                 for name, table in (tables or {}).items():
@@ -104,7 +105,7 @@ class Reader:
                 return connection.sql(asked, params=given).to_arrow_table()
         except duckdb.Error as problem:
             raise StoreError(
-                f"the table at {self._handle.table_uri} (version {self.version}) cannot be read: "
+                f"the table at {self.handle.table_uri} (version {self.version}) cannot be read: "
                 f"{problem}"
             ) from problem
 
@@ -114,7 +115,7 @@ class Reader:
         if is_remote(files[0]):
             from components.stores.lake.remote import open_files
 
-            connection.register("lake_remote", open_files(files, self._handle, self.schema))
+            connection.register("lake_remote", open_files(files, self._options, self.schema))
             return "select * from lake_remote"
         given["lake_files"] = local_files(files)
         return _FILES
@@ -122,7 +123,7 @@ class Reader:
     def _field(self, name: str) -> pa.Field:
         if name not in self.schema.names:
             raise StoreError(
-                f"the table at {self._handle.table_uri} has no column {name!r}; it has "
+                f"the table at {self.handle.table_uri} has no column {name!r}; it has "
                 f"{', '.join(self.schema.names)}"
             )
         return self.schema.field(name)
@@ -131,7 +132,7 @@ class Reader:
 def quote(name: str) -> str:
     """Quote a column name for SQL.
 
-    >>> quote('odd "name"')
-    '"odd ""name\"""'
+    >>> print(quote('odd "name'))
+    "odd ""name"
     """
     return '"' + name.replace('"', '""') + '"'

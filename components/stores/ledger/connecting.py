@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.engine import URL
 
-from components.errors import StoreError, StoreUnreachableError
+from components.errors import DriftwheelError, StoreError, StoreUnreachableError
 from components.stores.ledger.placing import refuse_network_share
 
 BUSY_SECONDS = 30
@@ -63,6 +63,11 @@ class Database:
             ) from problem
         except (exc.DBAPIError, exc.TimeoutError) as problem:
             raise StoreUnreachableError(_explain(self.shown, problem)) from problem
+        except exc.StatementError as problem:
+            # Our own column types refuse a value; SQLAlchemy wraps what they raise.
+            if isinstance(problem.orig, DriftwheelError):
+                raise problem.orig from None
+            raise
 
 
 def connect(url: str) -> Database:
@@ -89,9 +94,9 @@ def _parse(url: str) -> URL:
     wanted = "the ledger's URL must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     try:
         parsed = make_url(url)
-    except exc.ArgumentError as problem:
+    except (exc.ArgumentError, ValueError):
         # Not quoted: what cannot be parsed may hold a password.
-        raise StoreUnreachableError(f"{wanted}. Got something else; {_MEND}") from problem
+        raise StoreUnreachableError(f"{wanted}. Got something else; {_MEND}") from None
     backend = {"postgres": "postgresql"}.get(parsed.get_backend_name(), parsed.get_backend_name())
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
@@ -99,7 +104,7 @@ def _parse(url: str) -> URL:
         raise StoreUnreachableError(f"{wanted}. Got {parsed.drivername}://…; {_MEND}")
     if _sqlite_file(parsed) is None:
         raise StoreUnreachableError(f"{wanted}. Got no file, and memory is not kept; {_MEND}")
-    return parsed
+    return parsed.set(drivername="sqlite")
 
 
 def _sqlite_file(url: URL) -> Path | None:
@@ -163,10 +168,17 @@ def _wait_for_turn(connection: Connection) -> None:
 _MEANINGS = (
     (("readonly", "read-only"), "cannot be written; make it and its folder writable"),
     (("locked", "lock timeout"), f"was busy for {BUSY_SECONDS} s; see who holds it, try again"),
-    (("full", "disk i/o"), "has no space left, or its disk fails; free some and try again"),
-    (("not a database", "malformed"), f"is no SQLite database; restore it from a backup or {_MEND}"),
+    (
+        ("is full", "no space", "disk i/o"),
+        "has no space left, or its disk fails; free some and try again",
+    ),
+    (
+        ("not a database", "malformed"),
+        f"is no SQLite database; restore it from a backup or {_MEND}",
+    ),
     (("password", "role", "authentication"), f"does not let this user in; {_MEND}"),
-    (("does not exist",), f"does not exist there; create the database, or {_MEND}"),
+    (('database "',), f"does not exist there; create the database, or {_MEND}"),
+    (("no such", "relation"), f"lacks what a ledger has; restore it from a backup or {_MEND}"),
     (("unable to open",), f"cannot be opened; check that it is a file you may write, or {_MEND}"),
 )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from components.errors import StoreUnreachableError
+from components.failpoints import failpoint
 from components.stores.ledger.connecting import Database
 from components.stores.ledger.tables import HEAD, VERSION_TABLE
 
@@ -93,6 +94,7 @@ def _migrate(database: Database) -> None:
         found = _read_revision(connection)
         if found != HEAD:
             _upgrade(connection, found, database.shown)
+            failpoint("before-migration-commit")
 
 
 def _upgrade(connection: Connection, found: str | None, shown: str) -> None:
@@ -107,9 +109,9 @@ def _upgrade(connection: Connection, found: str | None, shown: str) -> None:
             f"the ledger {shown} is of revision {found}, newer than this Driftwheel knows "
             f"({HEAD}); nothing was changed: install the version that wrote it, or a newer one"
         )
-    steps = EnvironmentContext(
-        Config(), script, fn=lambda revision, _context: script._upgrade_revs(HEAD, revision)
-    )
+    # alembic's own `upgrade` command does the same, but only with an env.py that acts on import.
+    way = script._upgrade_revs  # noqa: SLF001 - the one way to it without such a file
+    steps = EnvironmentContext(Config(), script, fn=lambda revision, _context: way(HEAD, revision))
     with steps:
         steps.configure(
             connection=connection,

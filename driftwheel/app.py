@@ -1,0 +1,74 @@
+"""The command line, put together: one module a panel, imports only what a command needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from components.errors import DriftwheelError
+from driftwheel import __version__
+from driftwheel.output import say
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+
+app = typer.Typer(
+    name="driftwheel",
+    help="Keep a model in production right while the world changes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder that holds pipelines, lake, ledger and runs. Default: "
+            "$DRIFTWHEEL_HOME, else the nearest folder upwards with a driftwheel.toml, "
+            "else the clone.",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Keep a model in production right while the world changes."""
+    if version:
+        typer.echo(f"driftwheel {__version__}")
+        raise typer.Exit
+    context.obj = home
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; give its exit code: 0 done, 1 failed, 2 wrong use or invalid input."""
+    from driftwheel import everyday, expert, onestep
+
+    for panel in (everyday, onestep, expert):
+        panel.register(app)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("stopped")
+        return 130
+    except DriftwheelError as problem:
+        say(f"{type(problem).__name__}: {problem}")
+        return problem.exit_code
+    except OSError as problem:
+        say(f"the machine refused: {problem}; `driftwheel doctor` says what to mend")
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def settings_of(context: typer.Context) -> "Settings":
+    """Read the settings of the home that the command line names."""
+    from flows.settings import load_settings, silence_telemetry
+
+    silence_telemetry()
+    return load_settings(context.obj)

@@ -1,0 +1,222 @@
+"""`backtest`: policies side by side on history, without the orchestrator or the lake."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from components.errors import NotEnoughHistoryError
+from components.pipelines import HIGHER_IS_BETTER, Pipeline
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
+from components.sources import deliver
+from flows.steps.contenders import Contender, read_contender
+from flows.steps.replay import Replayed, Stretch, first_recipe, replay
+from flows.steps.replay_score import joined, score_with_interval
+from flows.steps.snapshots import first_training, newest_known
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+DEFAULT_POLICIES = ("never", "periodic:28d", "default")
+FAR_FUTURE = pd.Timestamp("2200-01-01", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """The result: the document of `--json`, and what the plot needs."""
+
+    document: dict[str, Any]
+    replayed: tuple[Replayed, ...]
+
+
+def backtest(
+    pipeline: Pipeline,
+    policies: Sequence[str] = (),
+    *,
+    start: pd.Timestamp | None = None,
+    end: pd.Timestamp | None = None,
+    told: Callable[[str, float], None] = lambda _what, _share: None,
+) -> Backtest:
+    """Replay history under each policy.
+
+    The source is read itself: no earlier `ingest` is needed, the lake is untouched.
+
+    Parameters
+    ----------
+    policies : sequence of str
+        As written on the command line; default: never, every 28 days, the pipeline's own.
+    start, end : Timestamp, optional
+        The first training, and the last event; default: as the pipeline states, and all.
+    told : callable
+        Hears what is being done, and the share of it that is done.
+
+    Raises
+    ------
+    InvalidInputError
+        If a policy is not understood.
+    NotEnoughHistoryError
+        If nothing happens after the first training.
+
+    """
+    contenders = [read_contender(text, pipeline) for text in policies or DEFAULT_POLICIES]
+    told("reading the source", 0.0)
+    rows = read_history(pipeline)
+    stretch = stretch_of(rows, pipeline, start=start, end=end)
+    told("searching a recipe", 0.0)
+    recipe = first_recipe(rows, pipeline, stretch)
+    done = [
+        replay(
+            rows,
+            pipeline,
+            contender,
+            stretch,
+            recipe=recipe,
+            told=_share_told(told, contender, stretch),
+        )
+        for contender in contenders
+    ]
+    return Backtest(_document(pipeline, stretch, done, str(recipe)), tuple(done))
+
+
+def read_history(pipeline: Pipeline) -> pd.DataFrame:
+    """Read every record with its label and the label's known time, each record once."""
+    delivery = deliver(pipeline, as_of=FAR_FUTURE)
+    records = newest_known(delivery.records)
+    labels = newest_known(delivery.labels)[[RECORD_ID, KNOWN_TIME, LABEL]]
+    # Label unknown: the record is scored, nobody learns from it or is judged on it.
+    return records.drop(columns=KNOWN_TIME).merge(labels, on=RECORD_ID, how="left")
+
+
+def stretch_of(
+    rows: pd.DataFrame,
+    pipeline: Pipeline,
+    *,
+    start: pd.Timestamp | None,
+    end: pd.Timestamp | None,
+) -> Stretch:
+    """Say which part of history is replayed."""
+    anchor = pd.Timestamp(rows[EVENT_TIME].min()).floor("D")
+    newest = pd.Timestamp(rows[EVENT_TIME].max())
+    begin = start if start is not None else first_training(pipeline, anchor)
+    last = min(end, newest) if end is not None else newest
+    if begin >= last:
+        raise NotEnoughHistoryError(
+            f"{pipeline.name}: nothing happens between the first training, {begin.date()}, and "
+            f"the end, {last.date()}; the source holds events from {anchor.date()} to "
+            f"{newest.date()}. Give an earlier --from, or set first_train in {pipeline.file.name}"
+        )
+    return Stretch(anchor, begin, last)
+
+
+def _share_told(
+    told: Callable[[str, float], None], contender: Contender, stretch: Stretch
+) -> Callable[[pd.Timestamp], None]:
+    whole = stretch.end - stretch.start
+
+    def heard(moment: pd.Timestamp) -> None:
+        told(f"{contender.text}: {moment.date()}", (moment - stretch.start) / whole)
+
+    return heard
+
+
+def _document(
+    pipeline: Pipeline, stretch: Stretch, done: Sequence[Replayed], recipe: str
+) -> dict[str, Any]:
+    policies = {one.contender.text: _row(one, pipeline) for one in done}
+    better = max if pipeline.resolved_metric in HIGHER_IS_BETTER else min
+    return {
+        "pipeline": pipeline.name,
+        "metric": pipeline.resolved_metric,
+        "lower_is_better": pipeline.resolved_metric not in HIGHER_IS_BETTER,
+        "from": stretch.start.isoformat(),
+        "to": stretch.end.isoformat(),
+        "rows_scored": max(row["rows_scored"] for row in policies.values()),
+        "recipe": recipe,
+        "policies": policies,
+        "recommended": better(policies, key=lambda text: policies[text]["score"]),
+    }
+
+
+def _row(done: Replayed, pipeline: Pipeline) -> dict[str, Any]:
+    rows, answers = joined(done.predicted)
+    score, interval = score_with_interval(rows, answers, pipeline)
+    return {
+        "score": score,
+        "score_ci": list(interval),
+        "rows_scored": len(rows),
+        "retrainings": done.fits,
+        "promotions": done.promotions,
+        "refusals": done.refusals,
+        "waits": done.waits,
+        "false_alarms": done.false_alarms,
+        "train_seconds": round(done.train_seconds, 3),
+        "timeline": [
+            {"at": one.at.isoformat(), "score": one.score, "event": one.event, "reason": one.reason}
+            for one in done.timeline
+        ],
+    }
+
+
+def backtest_table(document: dict[str, Any]) -> "Table":
+    """Lay the result out for a person, the best policy first."""
+    from driftwheel.output import table
+
+    lower = document["lower_is_better"]
+    made = table(
+        f"{document['pipeline']}: {document['metric']} "
+        f"({'lower' if lower else 'higher'} is better), {document['from'][:10]} to "
+        f"{document['to'][:10]}, {document['rows_scored']} rows",
+        "policy", document["metric"], "95 % interval", "retrainings", "promotions", "refusals",
+        "waits", "false alarms", "train s",
+    )  # fmt: skip
+    rows = sorted(
+        document["policies"].items(), key=lambda item: item[1]["score"] * (1 if lower else -1)
+    )
+    for text, row in rows:
+        low, high = row["score_ci"]
+        made.add_row(
+            text, f"{row['score']:.4g}", f"{low:.4g} … {high:.4g}", str(row["retrainings"]),
+            str(row["promotions"]), str(row["refusals"]), str(row["waits"]),
+            str(row["false_alarms"]), f"{row['train_seconds']:.1f}",
+        )  # fmt: skip
+    return made
+
+
+def draw(result: Backtest, to: Path) -> Path:
+    """Draw error over time for each policy, retrainings marked; a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for one in result.replayed:
+        series = _by_fortnight(one)
+        (line,) = axes.plot(series.index, series.to_numpy(), label=one.contender.text, lw=1.6)
+        marked = [e.at for e in one.timeline if e.event == "promoted"]
+        if marked:
+            heights = series.reindex(marked, method="nearest").to_numpy()
+            axes.plot(marked, heights, "v", ms=4, color=line.get_color(), alpha=0.7)
+    document = result.document
+    axes.set_ylabel(f"{document['metric']}, per 14 days")
+    axes.set_title(
+        f"{document['pipeline']}: {document['metric']} over time "
+        f"({'lower' if document['lower_is_better'] else 'higher'} is better; "
+        "triangles: a new model took charge)"
+    )
+    axes.grid(visible=True, alpha=0.25)
+    axes.legend(frameon=False)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(to, dpi=130)
+    return to
+
+
+def _by_fortnight(done: Replayed) -> pd.Series:
+    """Average the scores of a timeline over 14 days, so that policies can be compared."""
+    scores = pd.Series(
+        [one.score for one in done.timeline],
+        index=pd.DatetimeIndex([one.at for one in done.timeline]),
+    )
+    return scores.resample("14D").mean().dropna()

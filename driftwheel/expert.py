@@ -1,0 +1,121 @@
+"""What one reaches for now and then: doctor, deploy, and what a person decides."""
+
+from typing import Annotated
+
+import typer
+
+from driftwheel.app import settings_of
+from driftwheel.onestep import AsOf, Json, Name
+from driftwheel.output import console, print_json, say, table, working
+
+PANEL = "Expert"
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; recorded with who.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Hang these commands into the app."""
+    for command in (doctor, deploy, rollback, promote):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def doctor(
+    context: typer.Context,
+    mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended here.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what is wrong, and the command that mends it."""
+    from driftwheel.doctor import examine
+
+    with working("examining"):
+        findings = examine(settings_of(context), mend=mend)
+    if json:
+        print_json(findings)
+    else:
+        shown = table("Doctor", "", "check", "found", "mend")
+        for one in findings:
+            shown.add_row("ok" if one.ok else "!!", one.check, one.found, one.mend)
+        console().print(shown, markup=False)
+    if not all(one.ok for one in findings):
+        raise typer.Exit(1)
+
+
+def deploy(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Pipelines; default: all.")] = None,
+    pool: Annotated[str, typer.Option(help="The work pool that plain workers poll.")] = "default",
+    json: Json = False,
+) -> None:
+    """Register deployments, schedules and the automation with the Prefect server named."""
+    from driftwheel.stepping import talking_to
+    from flows.deploying import deploy as register_with
+    from flows.opening import open_home
+    from flows.servers import live_api
+
+    settings = settings_of(context)
+    home = open_home(settings)
+    specs = [home.pipeline(name) for name in names or home.pipelines()]
+    api = live_api(settings)
+    if not api:
+        say(
+            "no Prefect server answers: name one with DRIFTWHEEL_PREFECT_API_URL or "
+            "prefect_api_url in driftwheel.toml, or start one with `driftwheel up`"
+        )
+        raise typer.Exit(1)
+    with talking_to(api), working("deploying"):
+        done = register_with(settings, specs, owner=home.ledger.ledger_id, pool=pool)
+    if json:
+        print_json({"server": api, "deployments": done})
+    else:
+        shown = table(f"Registered with {api}", "deployment", "schedule")
+        for one in done:
+            shown.add_row(one["name"], one["schedule"] or "-")
+        console().print(shown, markup=False)
+        say(f"Now run on any machine with this code: prefect worker start --pool {pool}")
+
+
+def rollback(
+    context: typer.Context, name: Name, reason: Reason, as_of: AsOf = None, json: Json = False
+) -> None:
+    """Put the previous version back in charge."""
+    from driftwheel.stepping import run_rollback
+
+    done = run_rollback(settings_of(context), name, reason, as_of)
+    if json:
+        print_json(done)
+    else:
+        console().print(
+            f"{name}: {done['what']}, version {done['served_version']} answers: {done['why']}",
+            markup=False,
+        )
+
+
+def promote(
+    context: typer.Context,
+    name: Name,
+    reason: Reason,
+    version: Annotated[
+        str | None, typer.Option(help="The version to put in charge.", show_default=False)
+    ] = None,
+    revert: Annotated[
+        bool, typer.Option("--revert", help="Set MLflow's aliases back to what the ledger says.")
+    ] = False,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Put a version in charge by hand, or settle an alias that was moved by hand."""
+    from driftwheel.stepping import promote_version, revert_aliases
+
+    if (version is None) == (not revert):
+        raise typer.BadParameter("give either --version N or --revert")
+    settings = settings_of(context)
+    if version is None:
+        done = revert_aliases(settings, name, reason)
+        words = f"{name}: aliases set back to what the ledger says"
+    else:
+        done = promote_version(settings, name, version, reason, as_of)
+        words = f"{name}: version {version} is in charge: {done['why']}"
+    if json:
+        print_json(done)
+    else:
+        console().print(words, markup=False)

@@ -1,0 +1,216 @@
+"""Run one step: as a flow run on a Prefect server that answers, else as plain steps here.
+
+Without a server Prefect would start a temporary one for every command (17 s); the same steps
+run without it, and the person is told.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from driftwheel.output import say
+from flows.running import Run, begin, user
+from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from components.stores.ledger import Decision
+
+Told = Callable[[str], None]
+
+
+def run_step(
+    settings: Settings,
+    flow: str,
+    pipeline: str,
+    as_of: datetime | None,
+    *,
+    told: Told = lambda _: None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Run a flow once, and give its result.
+
+    Raises
+    ------
+    DriftwheelError
+        Whatever the step raises, with or without a server.
+
+    """
+    from flows.servers import live_api
+
+    run = begin(as_of, settings=settings)
+    run.home.pipeline(pipeline)  # a misspelt name is said before anything starts
+    if flow == "retrain":
+        more = {"request_id": _waiting_or_new(run, pipeline)}
+    if flow == "train":
+        more = {"who": user()}
+    api = live_api(settings)
+    if api:
+        with talking_to(api):
+            return run_flow(flow, pipeline=pipeline, as_of=run.as_of.to_pydatetime(), **more)
+    say("No Prefect server answers: running the step here (`driftwheel up` starts one).")
+    return _plainly(run, flow, pipeline, told, more)
+
+
+@contextmanager
+def talking_to(api: str) -> Iterator[None]:
+    """Point Prefect's client at a server for a while; never at a temporary one.
+
+    The heartbeat is off: it makes every run in this process wait a second at its end, and the
+    person, or the demo, that waits here sees a death without it.
+    """
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOGGING_LEVEL,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        temporary_settings,
+    )
+
+    with temporary_settings(
+        {
+            PREFECT_API_URL: api,
+            PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+            PREFECT_LOGGING_LEVEL: "WARNING",
+        }
+    ):
+        yield
+
+
+def run_flow(name: str, **parameters: Any) -> dict[str, Any]:
+    """Run a flow in this process, on the server that Prefect's client points at."""
+    from importlib import import_module
+
+    flow = getattr(import_module(f"flows.{name}"), name)
+    done: dict[str, Any] = flow(**parameters)
+    return done
+
+
+def _waiting_or_new(run: Run, pipeline: str) -> str:
+    """Name the request that waits for a worker; write one when none does."""
+    from flows.steps import everyday
+
+    waiting = run.home.ledger.pending(pipeline, now=run.clock())
+    if waiting:
+        return waiting[0].id
+    spec = run.home.pipeline(pipeline)
+    request = everyday.request_training(
+        run.home, spec, as_of=run.as_of, clock=run.clock, who=user(), why=""
+    )
+    return request.id
+
+
+def _plainly(
+    run: Run, flow: str, pipeline: str, told: Told, more: dict[str, Any]
+) -> dict[str, Any]:
+    """Run the body of a flow without an orchestrator."""
+    from flows.steps import everyday, maintaining
+    from flows.steps.telling import plain, watched_row
+
+    home, spec = run.home, run.home.pipeline(pipeline)
+    if flow == "ingest":
+        return everyday.ingest(home, spec, as_of=run.as_of)
+    if flow == "score":
+        return everyday.score(home, spec, as_of=run.as_of)
+    if flow == "monitor":
+        watched = everyday.monitor(home, spec, as_of=run.as_of, clock=run.clock)
+        if watched.request is not None and watched.request.state == "open":
+            say(f"{watched.request.id} waits: `driftwheel reconcile {pipeline}` carries it out.")
+        return watched_row(spec, watched, as_of=run.as_of)
+    if flow == "maintain":
+        return {"pipeline": pipeline, **plain(maintaining.maintain(home, spec))}
+    if flow == "reconcile":
+        return everyday.reconcile(
+            home,
+            spec,
+            clock=run.clock,
+            grace=timedelta(seconds=more["grace_seconds"]),
+            carry=lambda request_id: _carry(run, pipeline, request_id, told, by_reconcile=True),
+        )
+    if flow == "train":
+        decision = everyday.train(
+            home, spec, as_of=run.as_of, clock=run.clock, holder=run.holder, who=user(), told=told
+        )
+        return _decision(pipeline, decision)
+    return _decision(pipeline, _carry(run, pipeline, more["request_id"], told))
+
+
+def _carry(
+    run: Run, pipeline: str, request_id: str, told: Told, *, by_reconcile: bool = False
+) -> "Decision | None":
+    from flows.steps import everyday
+
+    return everyday.retrain(
+        run.home,
+        run.home.pipeline(pipeline),
+        request_id,
+        clock=run.clock,
+        holder=run.holder,
+        who=user(),
+        by_reconcile=by_reconcile,
+        told=told,
+    )
+
+
+def _decision(pipeline: str, decision: "Decision | None") -> dict[str, Any]:
+    from flows.steps.telling import decision_row
+
+    if decision is None:
+        return {"pipeline": pipeline, "what": "no-op", "why": "another worker has the request"}
+    return decision_row(decision)
+
+
+def run_rollback(
+    settings: Settings, pipeline: str, reason: str, as_of: datetime | None
+) -> dict[str, Any]:
+    """Roll back, as a flow run where a server answers."""
+    from flows.servers import live_api
+    from flows.steps.taking_charge import roll_back
+    from flows.steps.telling import decision_row
+
+    run = begin(as_of, settings=settings)
+    spec = run.home.pipeline(pipeline)
+    api = live_api(settings)
+    if api:
+        with talking_to(api):
+            return run_flow(
+                "rollback",
+                pipeline=pipeline,
+                reason=reason,
+                who=user(),
+                as_of=run.as_of.to_pydatetime(),
+            )
+    decision = roll_back(run.home, spec, who=user(), why=reason, as_of=run.as_of, clock=run.clock)
+    return decision_row(decision)
+
+
+def promote_version(
+    settings: Settings, pipeline: str, version: str, reason: str, as_of: datetime | None
+) -> dict[str, Any]:
+    """Put a version in charge because the person at the terminal says so."""
+    from flows.steps.taking_charge import promote_by_hand
+    from flows.steps.telling import decision_row
+
+    run = begin(as_of, settings=settings)
+    decision = promote_by_hand(
+        run.home,
+        run.home.pipeline(pipeline),
+        version=version,
+        who=user(),
+        why=reason,
+        as_of=run.as_of,
+        clock=run.clock,
+    )
+    return decision_row(decision)
+
+
+def revert_aliases(settings: Settings, pipeline: str, reason: str) -> dict[str, Any]:
+    """Set MLflow's aliases back to what the ledger says."""
+    from flows.steps.aliases import copy_aliases, moved_by_hand
+
+    run = begin(None, settings=settings)
+    run.home.pipeline(pipeline)
+    moved = [str(alias) for alias in moved_by_hand(run.home, pipeline)]
+    copy_aliases(run.home, pipeline, by_hand=True)
+    return {"pipeline": pipeline, "reverted": moved, "who": user(), "why": reason}

@@ -1,0 +1,86 @@
+"""What a flow run leaves to look at in Prefect's UI: tables, and the way to MLflow."""
+
+from typing import TYPE_CHECKING, Any
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+
+from components.pipelines import Pipeline
+from flows.running import Run
+
+if TYPE_CHECKING:
+    from components.stores.ledger import Decision
+    from flows.steps.watching import Watched
+
+
+def show_ingest(done: dict[str, Any]) -> None:
+    """Show how many rows came in, and how many were set aside."""
+    create_table_artifact(key="ingested", table=[_flat(done)], description="Rows taken in")
+
+
+def show_score(done: dict[str, Any]) -> None:
+    """Show how many records each version scored."""
+    rows = [{"version": v, "rows": n} for v, n in done["by_version"].items()]
+    create_table_artifact(
+        key="scored", table=rows or [{"version": "-", "rows": 0}], description="Records scored"
+    )
+
+
+def show_monitor(pipeline: Pipeline, watched: "Watched") -> None:
+    """Show the measurements of the newest window, and the verdict on them."""
+    rows = [
+        {
+            "measurement": m.name,
+            "column": m.column or "",
+            "value": m.value,
+            "threshold": m.threshold,
+            "bad side": m.direction,
+            "status": m.status,
+            "method": m.method,
+            "rows": m.rows,
+            "reason": m.reason,
+        }
+        for m in watched.measurements
+    ]
+    create_table_artifact(
+        key=_key("measurements", pipeline.name),
+        table=rows or [{"measurement": "no complete window yet"}],
+        description=f"**{watched.verdict.action}**: {watched.verdict.reason}",
+    )
+
+
+def show_decision(run: Run, decision: "Decision") -> None:
+    """Show a decision with its numbers, and link the MLflow run that holds the rest."""
+    numbers = "\n".join(f"| {k} | {v} |" for k, v in decision.numbers.items() if v is not None)
+    create_markdown_artifact(
+        key=_key("decision", decision.pipeline),
+        markdown=f"## {decision.what}\n\n{decision.why}\n\n| number | value |\n| --- | --- |\n"
+        f"{numbers}\n",
+        description=f"{decision.pipeline}: {decision.what}",
+    )
+    address = _mlflow_address(run, decision)
+    if address:
+        create_link_artifact(
+            key=_key("mlflow", decision.pipeline), link=address, link_text="The MLflow run"
+        )
+
+
+def _mlflow_address(run: Run, decision: "Decision") -> str:
+    """Say where MLflow shows a run: on the server named, or the one that `up` started."""
+    from flows.servers import live_mlflow
+
+    server = live_mlflow(run.settings)
+    if not (server and decision.mlflow_run_id):
+        return ""
+    experiment = run.home.registry.experiment_id(decision.pipeline)
+    return f"{server}/#/experiments/{experiment}/runs/{decision.mlflow_run_id}"
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: str(value) if isinstance(value, dict | list) else value for key, value in row.items()
+    }
+
+
+def _key(kind: str, pipeline: str) -> str:
+    """Make an artifact key: lower case, digits and dashes are all that Prefect takes."""
+    return f"{kind}-{pipeline}".replace("_", "-")
