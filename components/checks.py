@@ -24,7 +24,7 @@ from components.records import (
     quarantine_schema,
     record_ids,
 )
-from components.values import Parsed, parse_numbers, parse_text, parse_times
+from components.values import Parsed, is_missing, parse_numbers, parse_text, parse_times
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -234,6 +234,7 @@ def _broken_feature(parsed: Parsed, name: str, column: Column) -> Iterator[_Brok
         return
     values = parsed.values.to_numpy()
     yield _Broken(name, "must be finite", np.isinf(values))
+    values = np.where(np.isinf(values), np.nan, values)
     if column.min is not None:
         yield _Broken(name, f"must be at least {column.min:g}", values < column.min)
     if column.max is not None:
@@ -379,7 +380,7 @@ def _lines(raw: pd.DataFrame, rows: pd.DataFrame, one: _Broken, pipeline: Pipeli
 
 def _write(value: Any) -> str | None:
     """Write a raw value for people; missing is None, and no value is long."""
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if is_missing(value):
         return None
     text = str(value).encode("utf-8", "replace").decode()
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -102,16 +102,23 @@ def parse_times(raw: pd.Series) -> Parsed:
         nothing = pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us, UTC]")
         return _nothing_of(raw, nothing)
     moments = moments.where((moments >= EARLIEST) & (moments <= LATEST)).dt.as_unit("us")
-    given_at_all = raw.notna() & (raw.ne("") if _is_text(raw) else True)
-    return Parsed(moments, (given_at_all & moments.isna()).to_numpy(dtype=bool))
+    return Parsed(moments, _given(raw) & moments.isna().to_numpy(dtype=bool))
 
 
 def _is_text(raw: pd.Series) -> bool:
     return isinstance(raw.dtype, pd.StringDtype)
 
 
+def _given(raw: pd.Series) -> "NDArray[np.bool_]":
+    """Mark the values that are not missing."""
+    if raw.dtype == object:
+        return np.array([not is_missing(value) and value != "" for value in raw], dtype=bool)
+    given = raw.notna() & raw.ne("") if _is_text(raw) else raw.notna()
+    return given.to_numpy(dtype=bool)
+
+
 def _nothing_of(raw: pd.Series, nothing: pd.Series) -> Parsed:
-    return Parsed(nothing, raw.notna().to_numpy(dtype=bool))
+    return Parsed(nothing, _given(raw))
 
 
 def _numbers_of_text(raw: pd.Series) -> Parsed:
@@ -124,7 +131,7 @@ def _numbers_of_text(raw: pd.Series) -> Parsed:
 
 def _number(value: Any) -> float | None:
     """Read one number; None when it is none, NaN when it is missing."""
-    if _is_missing(value):
+    if is_missing(value):
         return math.nan
     if isinstance(value, str):
         text = value.strip().lower()
@@ -143,7 +150,7 @@ def _number(value: Any) -> float | None:
 
 def _text(value: Any) -> str | None:
     """Write one category; None when it is none, empty when it is missing."""
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     if isinstance(value, (float, np.floating)):
         value = float(value)
@@ -170,7 +177,7 @@ def _moment(value: Any) -> Any:
         value = value.strip() if _STARTS_LIKE_A_DATE.match(value.strip()) else None
         moment = pd.to_datetime(value, utc=True, errors="coerce", format="ISO8601")
         return moment if value is not None else pd.NaT
-    if not isinstance(value, (datetime, date, np.datetime64)) or _is_missing(value):
+    if not isinstance(value, (datetime, date, np.datetime64)) or is_missing(value):
         return pd.NaT
     try:
         moment = pd.Timestamp(value)
@@ -180,6 +187,9 @@ def _moment(value: Any) -> Any:
     return moment if EARLIEST <= moment <= LATEST else pd.NaT
 
 
-def _is_missing(value: Any) -> bool:
-    found = pd.isna(value)  # an array for an array, which is then no missing value
+def is_missing(value: Any) -> bool:
+    """Say whether one raw value of any type is missing; an array or a list is not."""
+    if isinstance(value, Decimal):
+        return value.is_nan()  # pandas cannot compare a signalling NaN
+    found = pd.isna(value)
     return found is True or found is np.True_

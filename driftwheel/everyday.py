@@ -62,14 +62,14 @@ def status(
     json: Json = False,
 ) -> None:
     """Say who is champion, since when, how it does, what is pending; worst first."""
+    from driftwheel.reading import print_status
     from driftwheel.reading import status as read
-    from driftwheel.reading import status_table
 
     rows = read(settings_of(context), name)
     if json:
         print_json(rows[0] if name is not None else {"pipelines": rows})
         return
-    console().print(status_table(rows), markup=False)
+    print_status(console(), rows)
     for row in rows:
         for moved in row["moved_by_hand"]:
             say(
@@ -86,13 +86,13 @@ def history(
 ) -> None:
     """List every decision: what, when, who and why."""
     from driftwheel.reading import history as read
-    from driftwheel.reading import history_table
+    from driftwheel.reading import print_history
 
     rows = read(settings_of(context), name)
     if json:
         print_json({"decisions": rows})
     elif rows:
-        console().print(history_table(rows, every=every), markup=False)
+        print_history(console(), rows, every=every)
     else:
         say("nothing was decided yet; `driftwheel train NAME` takes the first decision")
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich.table import Table
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from components.pipelines import Pipeline
-from driftwheel.output import table
 from flows.opening import open_home
 from flows.settings import Settings
 from flows.steps.rivals import NAIVE
@@ -118,44 +119,58 @@ def _newest_quality(home: "Home", pipeline: Pipeline) -> dict[str, Any]:
     return found
 
 
-def status_table(rows: list[dict[str, Any]]) -> Table:
-    """Lay the standing of pipelines out for a person."""
-    made = table("Pipelines, worst first", "pipeline", "champion", "since", "live error",
-                 "naive", "drifted", "pending", "last decision")  # fmt: skip
+def print_status(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Say how pipelines stand: a headline each, the facts below it."""
     for row in rows:
-        last = row["last_decision"]
-        made.add_row(
-            row["pipeline"],
-            row["champion"],
-            (row["since"] or "-")[:10],
-            _number(row["live_error"], row["metric"]),
-            _number(row["naive_error"]),
-            "-" if row["drift"] is None else f"{row['drift']:.0%} of columns",
-            ", ".join(one["request_id"] for one in row["pending"]) or "-",
-            f"{last['at'][:10]} {last['what']}" if last else "none yet: driftwheel train",
-        )
-    return made
+        since = f" since {row['since'][:10]}" if row["since"] else ""
+        console.print(f"[bold]{row['pipeline']}[/]  version {row['champion']}{since}")
+        for name, fact in _facts(row):
+            console.print(f"  {name:<14}", end="")
+            console.print(fact, markup=False, soft_wrap=True)
 
 
-def history_table(rows: list[dict[str, Any]], *, every: bool) -> Table:
-    """Lay decisions out for a person; verdicts to hold only when asked for."""
-    made = table("Decisions, oldest first", "at", "pipeline", "what", "version", "who", "why",
-                 "request", "flow run")  # fmt: skip
+def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
+    last = row["last_decision"]
+    window = f", week to {row['window'][:10]}" if row["window"] else ""
+    waits = ", ".join(f"{one['request_id']} ({one['cause']})" for one in row["pending"])
+    return [
+        ("live error", f"{_number(row['live_error'])} {row['metric']}{window}"),
+        ("naive", f"{_number(row['naive_error'])} {row['metric']}"),
+        ("drifted", "-" if row["drift"] is None else f"{row['drift']:.0%} of the columns"),
+        ("pending", waits or "-"),
+        (
+            "last decision",
+            f"{last['at'][:10]} {last['what']}: {last['why']}"
+            if last
+            else f"none yet; `driftwheel train {row['pipeline']}` takes the first",
+        ),
+        *(("alias", moved) for moved in row["moved_by_hand"]),
+    ]
+
+
+def print_history(console: Console, rows: list[dict[str, Any]], *, every: bool) -> None:
+    """List decisions: a headline each, the reason below it; holds only when asked for."""
     for row in rows:
         if row["what"] == "hold" and not every:
             continue
-        made.add_row(
-            row["at"][:10],
-            row["pipeline"],
-            f"{row['what']}{' (first)' if row['first'] and row['what'] == 'promoted' else ''}",
-            row["served_version"] or row["tested_version"] or "-",
-            f"{row['who']}{' (reconcile)' if row['by_reconcile'] else ''}",
-            row["why"],
-            row["request_id"] or "-",
-            (row["flow_run_id"] or "-")[:8],
-        )
-    return made
+        console.print(f"[bold]{row['at'][:10]}  {row['pipeline']}  {row['what']}[/]", end="")
+        console.print(f"  {_trace(row)}", markup=False, soft_wrap=True)
+        console.print(Padding(Text(row["why"]), (0, 0, 0, 4)))
 
 
-def _number(value: float | None, unit: str = "") -> str:
-    return "-" if value is None else f"{value:.4g} {unit}".strip()
+def _trace(row: dict[str, Any]) -> str:
+    """Name version, person, request and flow run, as far as there are any."""
+    version = row["served_version"] or row["tested_version"]
+    parts = [
+        f"version {version}" if version else "",
+        "the first" if row["first"] and row["what"] == "promoted" else "",
+        f"by {row['who']}",
+        "taken up by reconcile" if row["by_reconcile"] else "",
+        row["request_id"] or "",
+        f"flow run {row['flow_run_id'][:8]}" if row["flow_run_id"] else "",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

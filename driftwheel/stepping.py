@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from driftwheel.output import say
 from flows.running import Run, begin, user
 from flows.settings import Settings
+from flows.steps import everyday
+from flows.steps.telling import decision_row, plain, watched_row
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision
@@ -89,8 +91,6 @@ def run_flow(name: str, **parameters: Any) -> dict[str, Any]:
 
 def _waiting_or_new(run: Run, pipeline: str) -> str:
     """Name the request that waits for a worker; write one when none does."""
-    from flows.steps import everyday
-
     waiting = run.home.ledger.pending(pipeline, now=run.clock())
     if waiting:
         return waiting[0].id
@@ -105,42 +105,60 @@ def _plainly(
     run: Run, flow: str, pipeline: str, told: Told, more: dict[str, Any]
 ) -> dict[str, Any]:
     """Run the body of a flow without an orchestrator."""
-    from flows.steps import everyday, maintaining
-    from flows.steps.telling import plain, watched_row
+    bodies: dict[str, Callable[[], dict[str, Any]]] = {
+        "ingest": lambda: everyday.ingest(run.home, run.home.pipeline(pipeline), as_of=run.as_of),
+        "score": lambda: everyday.score(run.home, run.home.pipeline(pipeline), as_of=run.as_of),
+        "monitor": lambda: _monitor(run, pipeline),
+        "train": lambda: _decision(pipeline, _train(run, pipeline, told)),
+        "retrain": lambda: _decision(pipeline, _carry(run, pipeline, more["request_id"], told)),
+        "reconcile": lambda: _reconcile(run, pipeline, told, more["grace_seconds"]),
+        "maintain": lambda: _maintain(run, pipeline),
+    }
+    return bodies[flow]()
 
-    home, spec = run.home, run.home.pipeline(pipeline)
-    if flow == "ingest":
-        return everyday.ingest(home, spec, as_of=run.as_of)
-    if flow == "score":
-        return everyday.score(home, spec, as_of=run.as_of)
-    if flow == "monitor":
-        watched = everyday.monitor(home, spec, as_of=run.as_of, clock=run.clock)
-        if watched.request is not None and watched.request.state == "open":
-            say(f"{watched.request.id} waits: `driftwheel reconcile {pipeline}` carries it out.")
-        return watched_row(spec, watched, as_of=run.as_of)
-    if flow == "maintain":
-        return {"pipeline": pipeline, **plain(maintaining.maintain(home, spec))}
-    if flow == "reconcile":
-        return everyday.reconcile(
-            home,
-            spec,
-            clock=run.clock,
-            grace=timedelta(seconds=more["grace_seconds"]),
-            carry=lambda request_id: _carry(run, pipeline, request_id, told, by_reconcile=True),
-        )
-    if flow == "train":
-        decision = everyday.train(
-            home, spec, as_of=run.as_of, clock=run.clock, holder=run.holder, who=user(), told=told
-        )
-        return _decision(pipeline, decision)
-    return _decision(pipeline, _carry(run, pipeline, more["request_id"], told))
+
+def _monitor(run: Run, pipeline: str) -> dict[str, Any]:
+    spec = run.home.pipeline(pipeline)
+    watched = everyday.monitor(run.home, spec, as_of=run.as_of, clock=run.clock)
+    if watched.request is not None and watched.request.state == "open":
+        say(f"{watched.request.id} waits: `driftwheel reconcile {pipeline}` carries it out.")
+    return watched_row(spec, watched, as_of=run.as_of)
+
+
+def _train(run: Run, pipeline: str, told: Told) -> "Decision | None":
+    return everyday.train(
+        run.home,
+        run.home.pipeline(pipeline),
+        as_of=run.as_of,
+        clock=run.clock,
+        holder=run.holder,
+        who=user(),
+        told=told,
+    )
+
+
+def _reconcile(run: Run, pipeline: str, told: Told, grace_seconds: float) -> dict[str, Any]:
+    return everyday.reconcile(
+        run.home,
+        run.home.pipeline(pipeline),
+        clock=run.clock,
+        grace=timedelta(seconds=grace_seconds),
+        carry=lambda request_id: _carry(run, pipeline, request_id, told, by_reconcile=True),
+    )
+
+
+def _maintain(run: Run, pipeline: str) -> dict[str, Any]:
+    from flows.steps import maintaining
+
+    return {
+        "pipeline": pipeline,
+        **plain(maintaining.maintain(run.home, run.home.pipeline(pipeline))),
+    }
 
 
 def _carry(
     run: Run, pipeline: str, request_id: str, told: Told, *, by_reconcile: bool = False
 ) -> "Decision | None":
-    from flows.steps import everyday
-
     return everyday.retrain(
         run.home,
         run.home.pipeline(pipeline),
@@ -154,8 +172,6 @@ def _carry(
 
 
 def _decision(pipeline: str, decision: "Decision | None") -> dict[str, Any]:
-    from flows.steps.telling import decision_row
-
     if decision is None:
         return {"pipeline": pipeline, "what": "no-op", "why": "another worker has the request"}
     return decision_row(decision)
@@ -167,7 +183,6 @@ def run_rollback(
     """Roll back, as a flow run where a server answers."""
     from flows.servers import live_api
     from flows.steps.taking_charge import roll_back
-    from flows.steps.telling import decision_row
 
     run = begin(as_of, settings=settings)
     spec = run.home.pipeline(pipeline)
@@ -190,7 +205,6 @@ def promote_version(
 ) -> dict[str, Any]:
     """Put a version in charge because the person at the terminal says so."""
     from flows.steps.taking_charge import promote_by_hand
-    from flows.steps.telling import decision_row
 
     run = begin(as_of, settings=settings)
     decision = promote_by_hand(

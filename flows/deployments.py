@@ -1,12 +1,15 @@
 """The one table of deployments: which flow runs when, and why.
 
-`infra/prefect.yaml` is written from it, `up` serves it, `deploy` registers it; a test
-compares the three. One row becomes one Prefect deployment per pipeline, named
+`infra/prefect.yaml` is written from it (``python -m flows.deployments``), `up` serves it,
+`deploy` registers it; a test compares the three. One row becomes one Prefect deployment per pipeline, named
 ``{flow}/{prefix}{pipeline}``.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 from components.pipelines import Pipeline
 
@@ -52,7 +55,7 @@ DEPLOYMENTS = (
     Deployment(
         "train",
         "0 4 1 * *",
-        "off: the policy asks for retrainings; switch it on to train by the calendar as well",
+        "switched off, as the policy asks for retrainings; for those who train by the calendar",
         active=False,
     ),
     Deployment("rollback", None, "only a person decides it"),
@@ -107,3 +110,50 @@ def retrain_trigger(prefix: str, pipeline: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def prefect_yaml(pipeline: str) -> dict[str, Any]:
+    """Write the table as a `prefect.yaml` for one pipeline, with the default schedules."""
+    return {
+        "name": "driftwheel",
+        "pull": [{"flows.pulling.enter_clone": {}}],
+        "deployments": [_entry(row, pipeline) for row in DEPLOYMENTS],
+    }
+
+
+def _entry(row: Deployment, pipeline: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": deployment_name("", pipeline),
+        "entrypoint": row.entrypoint,
+        "description": f"{row.flow} of pipeline {pipeline}: {row.why}.",
+        "parameters": {"pipeline": pipeline},
+        "tags": ["driftwheel"],
+        "work_pool": {"name": "driftwheel"},
+    }
+    if row.cron:
+        schedule = {"cron": row.cron, "timezone": "UTC", "active": row.active}
+        entry["schedules"] = [schedule]
+    if row.event:
+        entry["triggers"] = [retrain_trigger("", pipeline)]
+    return entry
+
+
+_HEAD = """\
+# Which flow runs when, for the shipped pipeline, in the words of Prefect.
+#
+# Written from the table in flows/deployments.py by `python -m flows.deployments`; a test
+# compares them. `driftwheel up` serves and `driftwheel deploy` registers the same table, for
+# every pipeline, with its own schedules and the home's prefix and owner: use those. This file
+# is for reading, and for those who keep everything in `prefect deploy`.
+
+"""
+
+
+def main() -> None:
+    """Print `infra/prefect.yaml`."""
+    body = yaml.safe_dump(prefect_yaml("bikeshare"), sort_keys=False, width=96)
+    sys.stdout.write(_HEAD + body)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from components.errors import DriftwheelError
+from components.errors import DriftwheelError, StoreUnreachableError
 from components.pipelines import Pipeline, find_pipeline, read_pipeline
 from flows.settings import Settings, load_settings
 
@@ -56,25 +56,26 @@ async def serve(settings: Settings, told: Serving) -> None:
     pipelines = [read_pipeline(find_pipeline(n, settings.pipeline_folders)) for n in told.names]
     runner = Runner(name="driftwheel", query_seconds=POLL_SECONDS)
     async with get_client() as client:
-        await _wait_for_server(client)
+        waited = await _wait_for_server(client)
         await check_ours(client, full_names(settings.prefix, pipelines), owner=told.owner)
         ids = await _register(runner, pipelines, prefix=settings.prefix, owner=told.owner)
         left = await settle_left_behind(client, ids) if told.sole else 0
     running = asyncio.create_task(runner.start())
     while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
         await asyncio.sleep(0.01)
-    seconds = round(time.monotonic() - started, 3)
+    seconds = round(time.monotonic() - started - waited, 3)  # the server's start is not ours
     _tell(told.ready, {"deployments": len(ids), "seconds": seconds, "left_behind": left})
     await _until_sigterm(runner, running)
 
 
-async def _wait_for_server(client: "PrefectClient") -> None:
-    """Wait for a server that may still be starting."""
-    deadline = time.monotonic() + _PATIENCE
+async def _wait_for_server(client: "PrefectClient") -> float:
+    """Wait for a server that may still be starting; give the seconds that took."""
+    began = time.monotonic()
     while (problem := await client.api_healthcheck()) is not None:
-        if time.monotonic() > deadline:
-            raise DriftwheelError(f"the Prefect server does not answer: {problem}")
+        if time.monotonic() > began + _PATIENCE:
+            raise StoreUnreachableError(f"the Prefect server does not answer: {problem}")
         await asyncio.sleep(0.1)
+    return time.monotonic() - began
 
 
 async def _register(

@@ -1,5 +1,6 @@
 """Fit the network's layers with torch: seeded, on one thread, stopped early."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,7 +123,10 @@ def train_layers(
             torch.from_numpy(codes),
             torch.from_numpy(target.astype(np.int64 if task == "multiclass" else np.float32)),
         )
-        perceptron = _Perceptron(numbers.shape[1], words, hidden, scores)
+        with warnings.catch_warnings():
+            # Columns that never change have no bins; the first layer is then its bias alone.
+            warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+            perceptron = _Perceptron(numbers.shape[1], words, hidden, scores)
         _descend(perceptron, rows, _loss(task), schedule)
         return perceptron.as_arrays()
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -88,8 +88,7 @@ def warm_up(home: "Home") -> None:
     import lightgbm  # noqa: F401 - only for its place in sys.modules
 
     import flows.steps.retraining
-    import flows.steps.watching
-    import monitoring.pages  # noqa: F401 - as above
+    import flows.steps.watching  # noqa: F401 - as above
 
     home.registry.ensure(PIPELINE)
 
@@ -111,7 +110,7 @@ class _Bar:
         self.console = console
         self.advance: Callable[[], None] = lambda: self._progress.advance(self._task)
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

@@ -1,4 +1,4 @@
-"""Python and packages: are they those that were measured together?"""
+"""Python and packages, against those that were measured together."""
 
 import platform
 import re

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from importlib import metadata
-from urllib.request import urlopen
+from pathlib import Path
 
 from driftwheel.doctor.looking import Patient, Seen, fine, wrong
 from flows.settings import hide_password
@@ -29,9 +29,12 @@ def prefect(patient: Patient) -> Iterator[Seen]:
 
 def _same_version(api: str) -> Seen:
     """Compare with the server: an older client may not understand a newer server."""
+    import httpx
+
     ours = metadata.version("prefect")
-    with urlopen(f"{api.rstrip('/')}/admin/version", timeout=5) as answer:  # noqa: S310 - http(s), from the settings
-        theirs = str(json.load(answer))
+    loopback = httpx.URL(api).host in {"127.0.0.1", "localhost"}  # no proxy stands in between
+    answer = httpx.get(f"{api.rstrip('/')}/admin/version", timeout=5, trust_env=not loopback)
+    theirs = str(answer.raise_for_status().json())
     found = f"answers ({hide_password(api)}) with version {theirs}; here it is {ours}"
     if theirs.split(".")[:2] == ours.split(".")[:2]:
         return fine(found)
@@ -40,22 +43,28 @@ def _same_version(api: str) -> Seen:
 
 def leavings(patient: Patient) -> Iterator[Seen]:
     """Look for the state file of a process that was killed before it could remove it."""
-    import psutil
-
     file = patient.settings.home / "prefect" / "server.json"
     if not file.is_file():
         return
-    try:
-        pid = int(json.loads(file.read_text(encoding="utf-8"))["pid"])
-    except (ValueError, KeyError, TypeError):
-        pid = 0
-    if pid and psutil.pid_exists(pid):
+    if pid := _running(file):
         yield fine(f"`driftwheel up` or `demo` runs as process {pid}")
     elif patient.mend:
         file.unlink(missing_ok=True)
-        yield fine(f"mended: removed {file} of process {pid}, which is gone")
+        yield fine(f"mended: removed {file}, left behind by a process that is gone")
     else:
         yield wrong(
-            f"{file} was left behind by process {pid}, which is gone (harmless)",
+            f"{file} was left behind by a process that is gone (nothing waits for it)",
             mend="driftwheel doctor --mend",
         )
+
+
+def _running(file: Path) -> int | None:
+    """Give the process that wrote the state file, if it is the same one that runs now."""
+    import psutil
+
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+        same = psutil.Process(int(state["pid"])).create_time() == state["started"]
+    except (ValueError, KeyError, TypeError, psutil.NoSuchProcess):
+        return None
+    return int(state["pid"]) if same else None

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from components.pipelines.spec import Gate
 from monitoring.gate import judge
 
-GATES = 400
+GATES = 1_000
 
 
 def hours(count):

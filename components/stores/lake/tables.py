@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
@@ -12,7 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from components.errors import CommitConflictError, StoreError
 from components.failpoints import failpoint
-from components.stores.lake.places import root_of
+from components.stores.lake.places import is_remote, root_of
 from components.stores.lake.reading import Reader
 
 Rows: TypeAlias = "pa.Table | Callable[[Reader], pa.Table | None]"
@@ -263,21 +266,31 @@ class Lake:
                 f"{pipeline}/{table} has the versions 0 to {newest}; cannot keep {absent}. "
                 "Nothing was deleted"
             )
+        # Not `full`: that also deletes files which a writer is about to commit.
+        vacuum = partial(
+            handle.vacuum,
+            retention_hours=int(older_than.total_seconds() // 3600),
+            enforce_retention_duration=False,
+            keep_versions=sorted({*keep_versions, newest}),
+        )
         try:
-            # Not `full`: that also deletes files which a writer is about to commit.
-            gone = handle.vacuum(
-                retention_hours=int(older_than.total_seconds() // 3600),
-                enforce_retention_duration=False,
-                dry_run=False,
-                keep_versions=sorted({*keep_versions, newest}),
-            )
+            unneeded = self._still_there(pipeline, table, vacuum(dry_run=True))
+            if unneeded:
+                vacuum(dry_run=False)
         except (DeltaError, OSError) as problem:
             raise self._failed(pipeline, table, "vacuumed", problem) from problem
-        return len(gone)
+        return len(unneeded)
 
     def commits(self, pipeline: str, table: str) -> list[dict[str, Any]]:
         """List the commits, newest first: version, timestamp, operation, and what was noted."""
         return self._open(pipeline, table).history()
+
+    def _still_there(self, pipeline: str, table: str, names: list[str]) -> list[str]:
+        """Leave out what an earlier vacuum has deleted: the log names it for ever."""
+        if is_remote(self.root):
+            return names
+        folder = Path(self._path(pipeline, table))
+        return [name for name in names if (folder / unquote(name)).exists()]
 
     def _path(self, pipeline: str, table: str) -> str:
         return f"{self.root}/{pipeline}/{table}"

@@ -1,5 +1,6 @@
 """MLflow's own database in a home: made once, under a lock; and mended after a move."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,10 @@ def open_database(uri: str, artifacts: Path) -> None:
         working directory into the database.
 
     """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    with warnings.catch_warnings():
+        # MLflow's tables use what SQLAlchemy 2.1 will one day remove; nobody here can mend that.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with _alone(uri), asking("open its database", uri):
         SqlAlchemyStore(uri, str(artifacts))

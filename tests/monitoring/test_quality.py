@@ -1,0 +1,88 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.answers import Answers
+from monitoring.quality import measure_quality
+
+
+def numbers(values):
+    return Answers(np.asarray(values, dtype=float))
+
+
+def classed(positive):
+    positive = np.asarray(positive, dtype=float)
+    names = np.where(positive > 0.5, "yes", "no").astype(object)
+    return Answers(names, np.column_stack([1 - positive, positive]), ("no", "yes"))
+
+
+@pytest.fixture
+def measure(make_pipeline, window):
+    def run(label, answers, naive, *, rows_made=100, **fields):
+        found = measure_quality(
+            pd.DataFrame({"label": label}),
+            answers,
+            naive,
+            pipeline=make_pipeline(**fields),
+            window=window,
+            rows_made=rows_made,
+        )
+        return {one.name: one for one in found}
+
+    return run
+
+
+def test_the_live_error_stands_beside_the_naive_one(measure):
+    found = measure(np.zeros(50), numbers(np.ones(50)), numbers(np.full(50, 3.0)))
+
+    assert found["live_error"].value == 1
+    assert found["live_error"].threshold == found["naive_error"].value == 3
+    assert found["live_error"].status == "fine"
+    assert found["live_error"].reason == "mae 1, better than naive 3"
+
+
+def test_a_model_no_better_than_naive_is_a_breach(measure):
+    found = measure(np.zeros(50), numbers(np.ones(50)), numbers(np.ones(50)))
+
+    assert found["live_error"].status == "breach"
+
+
+def test_where_higher_is_better_the_bad_side_is_below(measure):
+    label = np.array(["no", "yes"] * 25, dtype=object)
+    good, blind = classed([0.1, 0.9] * 25), classed([0.5] * 50)
+    found = measure(label, good, blind, task="binary")
+
+    assert (found["live_error"].method, found["live_error"].direction) == ("roc_auc", "below")
+    assert found["live_error"].status == "fine"
+    assert measure(label, blind, good, task="binary")["live_error"].status == "breach"
+
+
+def test_few_labelled_rows_cannot_tell_though_the_number_stands(measure):
+    found = measure(np.zeros(24), numbers(np.ones(24)), numbers(np.zeros(24)))
+
+    assert found["live_error"].value == 1
+    assert found["live_error"].status == "cannot_tell"
+    assert "24 labelled rows, fewer than 30" in found["live_error"].reason
+
+
+def test_the_share_of_labelled_rows_is_of_all_that_were_predicted(measure):
+    found = measure(np.zeros(40), numbers(np.zeros(40)), None, rows_made=160)
+
+    assert found["labelled_share"].value == 0.25
+    assert found["labelled_share"].reason == "40 of 160 predicted rows have a known label"
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_without_a_label_nothing_is_told(measure, task):
+    none = Answers(np.array([], dtype=object), None, ()) if task == "binary" else numbers([])
+    found = measure([], none, None, rows_made=0, task=task)
+
+    assert {one.status for one in found.values()} == {"cannot_tell"}
+    assert all(one.value is None for one in found.values())
+
+
+def test_one_class_has_no_ranking_and_cannot_tell(measure):
+    found = measure(["no"] * 50, classed([0.2] * 50), None, task="binary")
+
+    assert found["live_error"].value is None
+    assert found["live_error"].reason == "roc_auc is not defined on these rows"
