@@ -14,7 +14,7 @@ help:  ## show this list
 install:  ## make .venv from the lock (constraints.txt); does nothing when it is up to date
 	@bash infra/install.sh
 
-demo: install  ## the whole loop on two years of real data, in a few minutes
+demo: install  ## the whole loop on shipped real data, in simulated time
 	@$(DRIFTWHEEL) demo
 
 # One file stays on one worker (its costly fixtures are made once); tests marked `slow` start first.

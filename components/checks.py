@@ -107,11 +107,12 @@ def check_rows(
     require_names(pipeline)
     require_columns(raw.columns, pipeline)
     raw = raw.loc[:, needed_columns(pipeline)].reset_index(drop=True)
-    rows, broken = _parse(raw, pipeline)
+    event, known = _read_times(raw, pipeline)
     if as_of is not None:
-        seen = (~(rows[KNOWN_TIME] > as_of)).to_numpy(dtype=bool)
-        raw, rows = raw[seen].reset_index(drop=True), rows[seen].reset_index(drop=True)
-        broken = [_Broken(b.column, b.rule, b.rows[seen], b.label_only) for b in broken]
+        seen = (~(known.values > as_of)).to_numpy(dtype=bool)
+        raw, event, known = raw[seen].reset_index(drop=True), event.only(seen), known.only(seen)
+    rows, broken = _parse(raw, event, known, pipeline)
+    if as_of is not None:
         rows, broken = _forget_later_labels(rows, broken, as_of)
     good = ~_any(broken, len(rows), label_only=False)
     broken += _claimed_twice(rows, good, pipeline)
@@ -178,19 +179,24 @@ def _roles(pipeline: Pipeline) -> dict[str, str]:
     return {column: field for column, field in named if column is not None}
 
 
-def _parse(raw: pd.DataFrame, pipeline: Pipeline) -> tuple[pd.DataFrame, list[_Broken]]:
-    """Read every column; `rows` has the shape of `Checked.good`, one row for each of `raw`."""
+def _read_times(raw: pd.DataFrame, pipeline: Pipeline) -> tuple[Parsed, Parsed]:
+    """Read when each row happened, and when it was known."""
     event = parse_times(raw[pipeline.time])
     if len(raw) and event.values.isna().all():
         raise SourceError(
             f"no row of {pipeline.source.path} has a readable time: column {pipeline.time!r} "
             f"{_A_TIME}. The first is {_write(raw[pipeline.time].iloc[0])!r}"
         )
+    return event, event if pipeline.updated is None else parse_times(raw[pipeline.updated])
+
+
+def _parse(
+    raw: pd.DataFrame, event: Parsed, known: Parsed, pipeline: Pipeline
+) -> tuple[pd.DataFrame, list[_Broken]]:
+    """Read every column; `rows` has the shape of `Checked.good`, one row for each of `raw`."""
     broken = list(_broken_time(event, pipeline.time))
-    known, late = event, list[_Broken]()
     if pipeline.updated is not None:
-        known = parse_times(raw[pipeline.updated])
-        late = list(_broken_time(known, pipeline.updated))
+        broken += _broken_time(known, pipeline.updated)
     ids, unnamed = _name_records(raw, event.values, pipeline)
     features = {}
     for name, column in pipeline.columns.items():
@@ -200,7 +206,7 @@ def _parse(raw: pd.DataFrame, pipeline: Pipeline) -> tuple[pd.DataFrame, list[_B
     label, label_known, mislabelled = _read_labels(raw, event.values, pipeline)
     keys = {RECORD_ID: ids, EVENT_TIME: event.values, KNOWN_TIME: known.values}
     rows = pd.DataFrame({**keys, **features, LABEL: label, LABEL_KNOWN: label_known})
-    return rows, [*broken, *late, *unnamed, *mislabelled]
+    return rows, [*broken, *unnamed, *mislabelled]
 
 
 def _broken_time(parsed: Parsed, column: str) -> Iterator[_Broken]:

@@ -7,9 +7,10 @@ block bootstrap is too sure of itself, and it stays valid when stretches differ 
 What neighbouring blocks share across the border of two stretches is estimated, and widens
 the bounds. It needs no random numbers. The bounds of a ratio invert that same test.
 
-Measured on hourly differences, blocks of a day, level 5 %: bounds fail in 4 to 5 % of the
-draws when rows are independent, 5 to 6 % when they resemble their neighbours so much that
-days do too (autoregressive, 0.9 an hour). Where resemblance outlives the block, widen it.
+Measured on hourly differences, 8 to 84 blocks of a day, level 5 %: bounds fail in about 5 %
+of the draws when rows are independent (the percentile bootstrap of 8 blocks: 8 %), in 5 to
+6.5 % when they resemble their neighbours so much that days do too (autoregressive, 0.9 an
+hour). Where resemblance outlives the block, widen it.
 
 References
 ----------

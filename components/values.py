@@ -42,6 +42,10 @@ class Parsed:
     values: pd.Series
     unreadable: "NDArray[np.bool_]"
 
+    def only(self, rows: "NDArray[np.bool_]") -> "Parsed":
+        """Keep some rows, numbered from 0."""
+        return Parsed(self.values[rows].reset_index(drop=True), self.unreadable[rows])
+
 
 def parse_numbers(raw: pd.Series) -> Parsed:
     """Read numbers; infinities are read, and left to the caller to judge.
@@ -112,7 +116,8 @@ def _is_text(raw: pd.Series) -> bool:
 def _given(raw: pd.Series) -> "NDArray[np.bool_]":
     """Mark the values that are not missing."""
     if raw.dtype == object:
-        return np.array([not is_missing(value) and value != "" for value in raw], dtype=bool)
+        empty = (is_missing(value) or (isinstance(value, str) and not value) for value in raw)
+        return ~np.fromiter(empty, dtype=bool, count=len(raw))
     given = raw.notna() & raw.ne("") if _is_text(raw) else raw.notna()
     return given.to_numpy(dtype=bool)
 

@@ -197,8 +197,9 @@ def draw(result: Backtest, to: Path) -> Path:
         (line,) = axes.plot(series.index, series.to_numpy(), label=one.contender.text, lw=1.6)
         marked = [e.at for e in one.timeline if e.event == "promoted"]
         if marked:
-            heights = series.reindex(marked, method="nearest").to_numpy()
-            axes.plot(marked, heights, "v", ms=4, color=line.get_color(), alpha=0.7)
+            at, colour = pd.DatetimeIndex(marked), line.get_color()
+            heights = series.reindex(at, method="nearest")
+            axes.plot(heights.index, heights.to_numpy(), "v", ms=4, color=colour, alpha=0.7)
     document = result.document
     axes.set_ylabel(f"{document['metric']}, per 14 days")
     axes.set_title(

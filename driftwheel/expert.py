@@ -47,10 +47,10 @@ def deploy(
     json: Json = False,
 ) -> None:
     """Register deployments, schedules and the automation with the Prefect server named."""
-    from driftwheel.stepping import talking_to
     from flows.deploying import deploy as register_with
     from flows.opening import open_home
     from flows.servers import live_api
+    from flows.talking import talking_to
 
     settings = settings_of(context)
     home = open_home(settings)
@@ -62,7 +62,7 @@ def deploy(
             "prefect_api_url in driftwheel.toml, or start one with `driftwheel up`"
         )
         raise typer.Exit(1)
-    with talking_to(api), working("deploying"):
+    with talking_to(api, settings), working("deploying"):
         done = register_with(settings, specs, owner=home.ledger.ledger_id, pool=pool)
     if json:
         print_json({"server": api, "deployments": done})

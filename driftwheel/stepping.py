@@ -4,8 +4,7 @@ Without a server Prefect would start a temporary one for every command (17 s); t
 run without it, and the person is told.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from flows.running import Run, begin, user
 from flows.settings import Settings
 from flows.steps import everyday
 from flows.steps.telling import decision_row, plain, watched_row
+from flows.talking import run_flow, talking_to
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision
@@ -48,45 +48,10 @@ def run_step(
         more = {"who": user()}
     api = live_api(settings)
     if api:
-        with talking_to(api):
+        with talking_to(api, settings):
             return run_flow(flow, pipeline=pipeline, as_of=run.as_of.to_pydatetime(), **more)
     say("No Prefect server answers: running the step here (`driftwheel up` starts one).")
     return _plainly(run, flow, pipeline, told, more)
-
-
-@contextmanager
-def talking_to(api: str) -> Iterator[None]:
-    """Point Prefect's client at a server for a while; never at a temporary one.
-
-    The heartbeat is off: it makes every run in this process wait a second at its end, and the
-    person, or the demo, that waits here sees a death without it.
-    """
-    from prefect.settings import (
-        PREFECT_API_URL,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        PREFECT_LOGGING_LEVEL,
-        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
-        temporary_settings,
-    )
-
-    with temporary_settings(
-        {
-            PREFECT_API_URL: api,
-            PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-            PREFECT_LOGGING_LEVEL: "WARNING",
-        }
-    ):
-        yield
-
-
-def run_flow(name: str, **parameters: Any) -> dict[str, Any]:
-    """Run a flow in this process, on the server that Prefect's client points at."""
-    from importlib import import_module
-
-    flow = getattr(import_module(f"flows.{name}"), name)
-    done: dict[str, Any] = flow(**parameters)
-    return done
 
 
 def _waiting_or_new(run: Run, pipeline: str) -> str:
@@ -188,7 +153,7 @@ def run_rollback(
     spec = run.home.pipeline(pipeline)
     api = live_api(settings)
     if api:
-        with talking_to(api):
+        with talking_to(api, settings):
             return run_flow(
                 "rollback",
                 pipeline=pipeline,

@@ -1,8 +1,8 @@
 """The one table of deployments: which flow runs when, and why.
 
 `infra/prefect.yaml` is written from it (``python -m flows.deployments``), `up` serves it,
-`deploy` registers it; a test compares the three. One row becomes one Prefect deployment per pipeline, named
-``{flow}/{prefix}{pipeline}``.
+`deploy` registers it; a test compares the three. One row becomes one Prefect deployment for
+each pipeline, named ``{flow}/{prefix}{pipeline}``.
 """
 
 import sys

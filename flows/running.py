@@ -3,7 +3,9 @@
 import getpass
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flows.steps.home import Home
+
+_bound: ContextVar[Settings | None] = ContextVar("settings of the flows run here", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,21 @@ def begin(
     """Open the home for one run; `as_of` is now when not given, and UTC when naive."""
     silence_telemetry()
     arm_failpoints()
-    settings = settings or load_settings()
+    settings = settings or _bound.get() or load_settings()
     return Run(settings, _opened(settings), moment(as_of), flow_run_id)
+
+
+@contextmanager
+def bound_to(settings: Settings) -> Iterator[None]:
+    """Let the flows that run in this process see the home of the command line.
+
+    A served flow finds its home in the environment of its own process.
+    """
+    token = _bound.set(settings)
+    try:
+        yield
+    finally:
+        _bound.reset(token)
 
 
 def moment(as_of: datetime | None) -> "pd.Timestamp":

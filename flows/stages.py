@@ -5,7 +5,7 @@ from typing import ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 P = ParamSpec("P")
 R = TypeVar("R")

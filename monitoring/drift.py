@@ -16,23 +16,23 @@ import numpy as np
 import pandas as pd
 
 from components.pipelines.spec import DriftTest, Pipeline
+from monitoring.columns import (
+    DIRECTIONS,
+    NUMBERS_ONLY,
+    absence,
+    change_in_words,
+    drift_test,
+    usable_values,
+)
 from monitoring.measurements import Direction, Measurement, Status, status_of
 from monitoring.windows import Window
 
-DIRECTIONS: dict[str, Direction] = {
-    "wasserstein": "above",
-    "jensenshannon": "above",
-    "psi": "above",
-    "hellinger": "above",
-    "ks": "below",  # a p-value
-}
-NUMBERS_ONLY = frozenset({"wasserstein", "ks"})
 MORE_NULLS = 0.05
 """A share of missing values this much above the reference is a breach."""
 NEW_CATEGORIES = 0.05
 """A share of rows with categories that the reference lacks, from which on it is a breach."""
-
-Score = Callable[[pd.Series, pd.Series, str, DriftTest], float]
+CHANCE_DRAWS, CHANCE_REACH = 20, 3.0
+"""A score must lie 3 standard deviations above what 20 samples of the reference itself show."""
 
 
 def measure_drift(
@@ -67,7 +67,8 @@ def measure_drift(
     list of Measurement
         ``rows`` for the table; ``nulls`` and ``drift`` for each column, for a category also
         ``new_categories``; last ``drift_share``, the share of drifted columns among those
-        that could be judged (``cannot_tell`` when that is less than half of them).
+        that could be judged (``cannot_tell`` when that is less than half of them). A
+        threshold of ``drift`` that so few rows reach by chance is raised.
 
     """
     sides = _Sides(reference, current, pipeline, window, seed, most_rows)
@@ -75,37 +76,6 @@ def measure_drift(
     for name in pipeline.features:
         found += _measure_column(sides, name)
     return [*found, _measure_share(sides, [one for one in found if one.name == "drift"])]
-
-
-def drift_test(pipeline: Pipeline, column: str) -> DriftTest:
-    """Name the test of a column: its own, else that of its kind."""
-    kind = pipeline.columns[column].kind
-    monitor = pipeline.monitor
-    return monitor.columns.get(column, monitor.number if kind == "number" else monitor.category)
-
-
-def usable_values(frame: pd.DataFrame, column: str, kind: str) -> tuple[pd.Series, float]:
-    """Take the values of a column that can be compared, and the share that cannot.
-
-    Returns
-    -------
-    Series of shape (n_usable,)
-        float64 without nulls and infinities for a number, text for a category.
-    float
-        Share of rows that are null, infinite or not of the kind; 1.0 for an absent column
-        or one that stands twice, NaN without rows.
-
-    """
-    given = frame[column] if column in frame else pd.Series(dtype=object)
-    if column not in frame or isinstance(given, pd.DataFrame):
-        return pd.Series(dtype=float if kind == "number" else object), 1.0
-    kept = values_with_nulls(given, kind).dropna().reset_index(drop=True)
-    return kept, 1.0 - len(kept) / len(given) if len(given) else float("nan")
-
-
-def values_with_nulls(given: pd.Series, kind: str) -> pd.Series:
-    """Read a column as its kind; what is not of that kind is null, and every row stays."""
-    return _numbers(given) if kind == "number" else _texts(given)
 
 
 def evidently_score(reference: pd.Series, current: pd.Series, kind: str, test: DriftTest) -> float:
@@ -229,7 +199,7 @@ def _measure_nulls(sides: _Sides, name: str, before: float, now: float) -> Measu
     usual = 0.0 if np.isnan(before) else before
     chance = 3 * float(np.sqrt(usual * (1 - usual) / max(len(sides.current), 1)))
     threshold = min(usual + max(MORE_NULLS, chance), 1.0)
-    said = _absence(sides.current, name) or (
+    said = absence(sides.current, name) or (
         f"{now:.1%} of the values are missing or unusable, {usual:.1%} in the reference"
     )
     if np.isnan(now):
@@ -269,16 +239,17 @@ def _measure_new_categories(
 def _measure_distance(sides: _Sides, name: str, before: pd.Series, now: pd.Series) -> Measurement:
     kind = sides.pipeline.columns[name].kind
     test = drift_test(sides.pipeline, name)
-    score, reason = float("nan"), _obstacle(sides, name, before, now, test)
+    score, threshold = float("nan"), test.threshold
+    reason = _obstacle(sides, name, before, now, test)
     if not reason:
-        score, reason = _score(sides, before, now, kind, test)
+        score, threshold, reason = _score(sides, before, now, kind, test)
     return sides.measurement(
         "drift",
         name,
         test.method,
         score,
         reason,
-        threshold=test.threshold,
+        threshold=threshold,
         direction=DIRECTIONS[test.method],
         rows=len(now),
     )
@@ -286,17 +257,41 @@ def _measure_distance(sides: _Sides, name: str, before: pd.Series, now: pd.Serie
 
 def _score(
     sides: _Sides, before: pd.Series, now: pd.Series, kind: str, test: DriftTest
-) -> tuple[float, str]:
+) -> tuple[float, float, str]:
+    """Give the score, the threshold it is held against, and both in words."""
+    threshold, side = test.threshold, DIRECTIONS[test.method]
+    reference, current = sides.sample(before), sides.sample(now)
     try:
-        score = evidently_score(sides.sample(before), sides.sample(now), kind, test)
+        score = evidently_score(reference, current, kind, test)
+        if side == "above" and score >= threshold:
+            threshold = max(threshold, _chance(reference, len(current), kind, test, sides.seed))
     except Exception as problem:  # noqa: BLE001 - a column that fails must not hide the others
-        return float("nan"), f"{test.method} failed: {type(problem).__name__}: {problem}"
+        return float("nan"), threshold, f"{test.method} failed: {type(problem).__name__}: {problem}"
     if not np.isfinite(score):
-        return float("nan"), f"{test.method} gave no number"
-    side = DIRECTIONS[test.method]
-    past = status_of(score, test.threshold, side) == "breach"
-    where = f"{'at or ' if past else 'not '}{side} {test.threshold:g}"
-    return score, f"{test.method} {score:.3g}, {where}: {_change(before, now, kind)}"
+        return float("nan"), threshold, f"{test.method} gave no number"
+    past = status_of(score, threshold, side) == "breach"
+    where = f"{'at or ' if past else 'not '}{side} {threshold:.3g}"
+    if threshold > test.threshold:
+        where += f", which chance reaches with {len(current)} rows"
+    return (
+        score,
+        threshold,
+        f"{test.method} {score:.3g}, {where}: {change_in_words(before, now, kind)}",
+    )
+
+
+def _chance(reference: pd.Series, rows: int, kind: str, test: DriftTest, seed: int) -> float:
+    """Estimate the score that so few rows reach by chance, without any drift.
+
+    Distances grow as rows get fewer: of windows of 30 rows without any drift, three in ten
+    had one of three columns above the default thresholds; against this estimate, 2 %. Drawn
+    only for a score above its threshold.
+    """
+    chance = np.random.default_rng(seed)
+    drawn = (reference.iloc[chance.integers(0, len(reference), rows)] for _ in range(CHANCE_DRAWS))
+    scores = [evidently_score(reference, draw.reset_index(drop=True), kind, test) for draw in drawn]
+    own = (1 + rows / len(reference)) ** 0.5  # the reference is a sample, too
+    return float(own * (np.mean(scores) + CHANCE_REACH * np.std(scores, ddof=1)))
 
 
 def _obstacle(sides: _Sides, name: str, before: pd.Series, now: pd.Series, test: DriftTest) -> str:
@@ -308,29 +303,11 @@ def _obstacle(sides: _Sides, name: str, before: pd.Series, now: pd.Series, test:
         ("reference", sides.reference, before),
         ("window", sides.current, now),
     ):
-        if absent := _absence(frame, name):
+        if absent := absence(frame, name):
             return f"{absent} in the {words}"
         if len(values) < least:
             return f"{len(values)} usable values in the {words}, fewer than {least}"
     return ""
-
-
-def _absence(frame: pd.DataFrame, name: str) -> str:
-    count = int((frame.columns == name).sum())
-    if count == 1:
-        return ""
-    return f"column {name} {'is absent' if not count else f'stands {count} times'}"
-
-
-def _change(before: pd.Series, now: pd.Series, kind: str) -> str:
-    if kind == "number":
-        return f"mean {before.mean():.4g} in the reference, {now.mean():.4g} now"
-    shares = pd.DataFrame(
-        {"before": before.value_counts(normalize=True), "now": now.value_counts(normalize=True)}
-    ).fillna(0.0)
-    moved = (shares["now"] - shares["before"]).abs().idxmax()
-    was, is_now = shares.loc[[moved]].to_numpy()[0]
-    return f"{moved!r} {was:.1%} in the reference, {is_now:.1%} now"
 
 
 def _measure_share(sides: _Sides, columns: Sequence[Measurement]) -> Measurement:
@@ -350,15 +327,3 @@ def _measure_share(sides: _Sides, columns: Sequence[Measurement]) -> Measurement
         said,
         threshold=sides.pipeline.policy.share,
     )
-
-
-def _numbers(given: pd.Series) -> pd.Series:
-    """Read numbers; what is no number, or infinite, is missing."""
-    read = given if pd.api.types.is_numeric_dtype(given) else pd.to_numeric(given, errors="coerce")
-    return read.astype(float).replace([np.inf, -np.inf], np.nan)
-
-
-def _texts(given: pd.Series) -> pd.Series:
-    """Read categories as text; null and empty text are missing."""
-    text = given.astype(object)
-    return text.where(text.isna(), text.map(str)).replace("", None)

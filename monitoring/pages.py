@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from components.pipelines.spec import Pipeline
-from monitoring.drift import NUMBERS_ONLY, drift_test, usable_values, values_with_nulls
+from monitoring.columns import NUMBERS_ONLY, drift_test, usable_values, values_with_nulls
 
 
 def drift_page(
@@ -61,10 +61,22 @@ def _is_usable(before: pd.DataFrame, now: pd.DataFrame, pipeline: Pipeline, name
 
 
 def _typed(frame: pd.DataFrame, pipeline: Pipeline, usable: list[str]) -> pd.DataFrame:
-    """Give each column the type of its kind, nulls kept; rows stay where they were."""
-    return pd.DataFrame(
-        {name: values_with_nulls(frame[name], pipeline.columns[name].kind) for name in usable}
-    ).reset_index(drop=True)
+    """Give each column the type of its kind, nulls kept, and text that cannot act as HTML.
+
+    Evidently writes names and categories into a script as they are, and both come with
+    the data.
+    """
+    kinds = {name: pipeline.columns[name].kind for name in usable}
+    typed = {name: values_with_nulls(frame[name], kinds[name]) for name in usable}
+    safe = {
+        _safe(name): values if kinds[name] == "number" else values.map(_safe, na_action="ignore")
+        for name, values in typed.items()
+    }
+    return pd.DataFrame(safe).reset_index(drop=True)
+
+
+def _safe(text: str) -> str:
+    return html.escape(text, quote=False)
 
 
 def _report(
@@ -76,8 +88,8 @@ def _report(
 
         kinds = {name: pipeline.columns[name].kind for name in usable}
         definition = DataDefinition(
-            numerical_columns=[name for name in usable if kinds[name] == "number"],
-            categorical_columns=[name for name in usable if kinds[name] == "category"],
+            numerical_columns=[_safe(name) for name in usable if kinds[name] == "number"],
+            categorical_columns=[_safe(name) for name in usable if kinds[name] == "category"],
         )
         sides = [Dataset.from_pandas(side, definition) for side in (now, before)]
         Report(_metrics(pipeline, usable)).run(*sides).save_html(str(to))
@@ -86,10 +98,10 @@ def _report(
 def _metrics(pipeline: Pipeline, usable: list[str]) -> list[Any]:
     from evidently.metrics import DriftedColumnsCount, ValueDrift
 
-    tests = {name: drift_test(pipeline, name) for name in usable}
+    tests = {_safe(name): drift_test(pipeline, name) for name in usable}
     return [
         DriftedColumnsCount(
-            columns=usable,
+            columns=list(tests),
             drift_share=pipeline.policy.share,
             per_column_method={name: test.method for name, test in tests.items()},
             per_column_threshold={name: test.threshold for name, test in tests.items()},

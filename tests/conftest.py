@@ -1,5 +1,6 @@
 """What tests of every package ask for by name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,6 @@ def clone() -> Path:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give an empty home, with no setting of the developer's own shining through."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("DRIFTWHEEL_")]:
         if name != "DRIFTWHEEL_DATASETS":
             monkeypatch.delenv(name)
@@ -40,8 +39,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def datasets() -> Path:
     """Give the folder of data sets that are not shipped; skip, by name, where it is absent."""
-    import os
-
     folder = Path(os.environ.get("DRIFTWHEEL_DATASETS", CLONE.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"data sets: {folder} is absent; set DRIFTWHEEL_DATASETS")

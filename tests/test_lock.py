@@ -11,8 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 CLONE = Path(__file__).resolve().parents[1]
-# What makes a virtual environment, and ourselves.
-NOT_LOCKED = {"pip", "wheel", "setuptools", "driftwheel"}
+NOT_LOCKED = {"pip", "driftwheel"}  # what made the virtual environment, and ourselves
 
 
 def locked() -> dict[str, Version]:

@@ -14,7 +14,7 @@ _ODD_NUMBERS: tuple[object, ...] = (
     np.nan,
     np.inf,
     -np.inf,
-    1e300,  # beyond float32: as good as missing
+    1e300,  # beyond float32: held at its largest
     0,
     -1,
     True,

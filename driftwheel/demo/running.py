@@ -13,10 +13,10 @@ from driftwheel.demo.summing_up import sum_up
 from driftwheel.demo.telling import line_as_dict, print_head, print_line, print_summary
 from driftwheel.interrupting import interruptible
 from driftwheel.output import console as console_for
-from driftwheel.stepping import talking_to
 from flows.opening import open_home
 from flows.servers import running
 from flows.settings import CLONE, Settings
+from flows.talking import talking_to
 
 if TYPE_CHECKING:
     from flows.steps.home import Home
@@ -55,10 +55,9 @@ def run_demo(settings: Settings, *, steps: int, as_json: bool) -> dict[str, Any]
             pipelines=[PIPELINE],
             progress=bar.say,
             mlflow=False,
-            scheduled=False,
         ) as servers:
             warm.join()
-            with talking_to(servers.api_url):
+            with talking_to(servers.api_url, settings):
                 story = Story(home, pipeline, steps, alive=servers.check, doing=bar.say)
                 lines = []
                 print_head(bar.console, pipeline.resolved_metric)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from components.errors import ServiceError
 from components.pipelines import Pipeline
-from driftwheel.stepping import run_flow
 from flows.running import user
 from flows.steps.snapshots import first_event, first_training
+from flows.talking import run_flow
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision

@@ -21,7 +21,7 @@ class Contender:
 
 
 def read_contender(text: str, pipeline: Pipeline) -> Contender:
-    """Understand a policy: ``never``, ``periodic:7d``, ``periodic:7d+gate``, ``drift``…
+    """Understand a policy such as ``never``, ``periodic:7d+gate``, ``drift``, ``default``.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from components.errors import LeaseLostError, StoreError
 
 if TYPE_CHECKING:
-    from components.stores.ledger import Ledger, Lease
+    from components.stores.ledger import Lease, Ledger
 
 TERM = timedelta(seconds=60)
 """How long a lease lasts without a heartbeat; a dead worker's request is free after this."""

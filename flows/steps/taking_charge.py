@@ -78,14 +78,14 @@ def promote_by_hand(
     """
     from components.stores.ledger import NewPromotion, Outcome
 
-    digest = home.registry.version_tag(pipeline.name, version, "driftwheel.digest")
-    if digest is None:
-        known = ", ".join(home.registry.versions(pipeline.name)) or "none yet"
+    registered = {one.number: one for one in home.registry.versions(pipeline.name) if one.digest}
+    chosen = registered.get(version)
+    if chosen is None:
+        known = ", ".join(registered) or "none yet"
         raise InvalidInputError(
             f"{pipeline.name} has no version {version!r} that this home registered. Known: {known}"
         )
-    uri = home.registry.version_uri(pipeline.name, version)
-    open_package(home, digest=digest, uri=uri)
+    open_package(home, digest=chosen.digest, uri=chosen.uri)
     champion = home.ledger.champion(pipeline.name)
     outcome = Outcome(
         pipeline=pipeline.name,
@@ -100,8 +100,8 @@ def promote_by_hand(
     promotion = NewPromotion(
         version=version,
         tested_version=version,
-        digest=digest,
-        package_uri=uri,
+        digest=chosen.digest,
+        package_uri=chosen.uri,
         expected_epoch=champion.epoch if champion else 0,
         who=who,
     )

@@ -197,7 +197,8 @@ def read_measurements(
         pipeline.name, "measurements", where="known_time <= $as_of", params={"as_of": as_of}
     )
     rows = to_frame(table).sort_values(["window_end", "name"], kind="stable")
-    return tuple(Measurement.from_row(row) for row in rows.to_dict("records"))
+    named = ({str(key): value for key, value in row.items()} for row in rows.to_dict("records"))
+    return tuple(Measurement.from_row(row) for row in named)
 
 
 def write_down(
@@ -220,13 +221,14 @@ def write_down(
             now=clock(),
         )
         return None
+    cause = verdict.cause or pipeline.policy.kind
     request, _ = home.ledger.retrain_verdict(
         pipeline.name,
         window_end=verdict.window_end,
         reason=verdict.reason,
-        cause=verdict.cause,
+        cause=cause,
         policy=pipeline.policy.kind,
-        key=request_key(pipeline.name, str(verdict.cause), data, version),
+        key=request_key(pipeline.name, cause, data, version),
         champion=version,
         evidence={"window_end": data.isoformat(), "policy": pipeline.policy.kind},
         as_of=as_of,

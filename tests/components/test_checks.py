@@ -387,7 +387,7 @@ def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     odd_frames(),
     st.sampled_from(["regression", "multiclass"]),

@@ -53,9 +53,9 @@ def test_without_a_usable_column_the_page_says_so(page, make_rows):
     assert "no column could be compared" in page(make_rows(500), pd.DataFrame())
 
 
-def test_a_hostile_column_name_runs_nothing(page, make_pipeline, make_rows):
+def test_a_hostile_column_name_or_category_runs_nothing(page, make_pipeline, make_rows):
     name = "</script><script>alert(1)</script>"
-    rows = make_rows(60).rename(columns={"price": name})
+    rows = make_rows(60, town=[name, "Ulm"] * 30).rename(columns={"price": name})
     pipeline = make_pipeline(columns={name: "number", "town": "category"})
 
     assert "<script>alert(1)" not in page(rows, rows, pipeline)

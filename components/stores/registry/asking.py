@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 
-from components.errors import StoreError, StoreUnreachableError
+from components.errors import DriftwheelError, StoreError, StoreUnreachableError
 
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
@@ -30,6 +30,8 @@ def asking(what: str, uri: str) -> Iterator[None]:
     """
     try:
         yield
+    except DriftwheelError:
+        raise
     except MlflowException as problem:
         words = str(problem).splitlines()[0]
         if any(sign in str(problem) for sign in _AWAY):

@@ -1,15 +1,16 @@
 """MLflow's own database in a home: made once, under a lock; and mended after a move."""
 
+import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from components.errors import StoreError, StoreUnreachableError
-from components.stores.registry.asking import asking, shown
+from components.stores.registry.asking import asking, shown, unreachable
 
 SQLITE = "sqlite:///"
 _PATIENCE = 120.0
@@ -63,7 +64,26 @@ def open_database(uri: str, artifacts: Path) -> None:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with _alone(uri), asking("open its database", uri):
+        _check_openable(uri)
         SqlAlchemyStore(uri, str(artifacts))
+
+
+def _check_openable(uri: str) -> None:
+    """Ask SQLite itself; MLflow would try for a hundred seconds before it gives up.
+
+    Raises
+    ------
+    StoreUnreachableError
+        If the file cannot be opened, or is no database.
+
+    """
+    if not uri.startswith(SQLITE):
+        return
+    try:
+        with closing(sqlite3.connect(uri.removeprefix(SQLITE), timeout=30)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as problem:
+        raise unreachable(uri, str(problem)) from problem
 
 
 @contextmanager

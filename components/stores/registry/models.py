@@ -1,8 +1,8 @@
 """A package as an MLflow model: readable by MLflow, with our files beside, byte for byte.
 
 MLflow's own `log_model` takes ten seconds to guess requirements, and writes the graph anew; here
-the model folder is laid out directly. The graph stands in it twice: where MLflow's flavours look
-for it, and in the package, which only we open.
+the model folder is laid out directly, and its ONNX flavour points into the package. There is no
+`python_function` flavour: it would feed rows past the input contract.
 """
 
 import json
@@ -21,10 +21,8 @@ from components.packages.manifest import Manifest
 PACKAGE = "package"
 """The folder of the package within the MLflow model."""
 
-_GRAPH = "model.onnx"
 _EXAMPLE = "input_example.json"
 _REQUIREMENTS = "requirements.txt"
-_ENVIRONMENT = "python_env.yaml"
 _KINDS = {"number": DataType.double, "category": DataType.string}
 
 
@@ -46,12 +44,8 @@ def lay_out(
 
     """
     shutil.copytree(package, folder / PACKAGE, symlinks=True)
-    if manifest.format == "onnx":
-        shutil.copyfile(package / _GRAPH, folder / _GRAPH)
     needed = [f"{name}=={number}" for name, number in sorted(manifest.made_with.items())]
     (folder / _REQUIREMENTS).write_text("".join(f"{each}\n" for each in needed))
-    python = f"python: '3.11'\nbuild_dependencies: []\ndependencies: [-r {_REQUIREMENTS}]\n"
-    (folder / _ENVIRONMENT).write_text(python)
     (folder / _EXAMPLE).write_text(json.dumps(_example(sample[[n for n, _ in manifest.contract]])))
     described = Model(
         model_id=model_id,
@@ -76,16 +70,10 @@ def _flavors(manifest: Manifest) -> dict[str, Any]:
         "driftwheel": ours,
         "onnx": {
             "onnx_version": version("onnx"),
-            "data": _GRAPH,
+            "data": f"{PACKAGE}/model.onnx",
             "providers": ["CPUExecutionProvider"],
             "onnx_session_options": None,
             "code": None,
-        },
-        "python_function": {
-            "loader_module": "mlflow.onnx",
-            "data": _GRAPH,
-            "python_version": "3.11",
-            "env": {"virtualenv": _ENVIRONMENT},
         },
     }
 

@@ -202,13 +202,13 @@ class Registry:
         to.mkdir(parents=True, exist_ok=True)
         with asking(f"hand out {uri}", self.tracking_uri):
             place = self._logged_model(uri).artifact_location
+            if place.startswith("/") and not Path(place, PACKAGE, MANIFEST).is_file():
+                raise PackageError(
+                    f"{uri} has no whole package at {place}; if the home was moved, "
+                    "`driftwheel doctor` says how to mend its paths"
+                )
             files = get_artifact_repository(place, tracking_uri=self.tracking_uri)
             fetched = files.download_artifacts(PACKAGE, str(to))
-        if not (Path(fetched) / MANIFEST).is_file():
-            raise PackageError(
-                f"{uri} at {place} holds no whole package; if the home was moved, "
-                "`driftwheel doctor` mends its paths"
-            )
         return Path(fetched)
 
     def _logged_model(self, uri: str) -> Any:

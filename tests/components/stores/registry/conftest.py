@@ -113,7 +113,7 @@ def server(tmp_path_factory, empty_database):
         _wait(uri, child, folder / "log")
         yield Server(uri)
     finally:
-        os.killpg(child.pid, signal.SIGTERM)
+        os.killpg(child.pid, signal.SIGKILL)
         child.wait(timeout=30)
 
 

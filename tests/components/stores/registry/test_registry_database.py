@@ -9,7 +9,6 @@ from components.errors import PackageError
 from components.packages.scorer import load_package
 from components.stores.registry import Registry
 
-
 # Importing MLflow 16 times would take most of the time: one process imports, and forks.
 COLD_STARTS = """
 import os, sys, traceback

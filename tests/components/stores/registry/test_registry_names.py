@@ -1,5 +1,6 @@
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -95,8 +96,15 @@ def test_mlflows_file_store_is_refused(uri, tmp_path):
         Registry(uri, owner="us", artifacts=tmp_path).ensure("bike")
 
 
-def test_a_folder_where_the_database_should_be_is_said(tmp_path):
-    (tmp_path / "mlflow.db").mkdir()
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        pytest.param(Path.mkdir, "unable to open", id="a folder"),
+        pytest.param(lambda f: f.write_bytes(b"x" * 5000), "not a database", id="another file"),
+    ],
+)
+def test_what_is_no_database_is_told_at_once(tmp_path, place, words):
+    place(tmp_path / "mlflow.db")
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", owner="us", artifacts=tmp_path)
-    with pytest.raises(StoreUnreachableError, match="unable to open"):
+    with pytest.raises(StoreUnreachableError, match=words):
         registry.ensure("bike")
