@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 """Between two looks for due flow runs; Prefect's own default of 10 s is most of the wait."""
-_PATIENCE = 60.0  # seconds for a server that starts at the same time as we do
+_PATIENCE = 300.0  # seconds for a server that is starting, or starting again
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +46,66 @@ class Serving:
 
 
 async def serve(settings: Settings, told: Serving) -> None:
-    """Register the deployments and run what falls due, until SIGTERM."""
+    """Register the deployments and run what falls due, until SIGTERM.
+
+    Prefect's runner gives up after three failed looks, which is 2 s here; so a server that
+    went away is waited for, and everything is registered and taken up again.
+    """
+    pipelines = [read_pipeline(find_pipeline(n, settings.pipeline_folders)) for n in told.names]
+    told_to_stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    while not await _serve_until(told_to_stop, pipelines, settings.prefix, told):
+        sys.stderr.write("The Prefect server went away; waiting for it.\n")
+
+
+async def _serve_until(
+    told_to_stop: asyncio.Event, pipelines: Sequence[Pipeline], prefix: str, told: Serving
+) -> bool:
+    """Serve until told to stop, True, or until the server is away, False."""
     from prefect import get_client
     from prefect.runner import Runner
 
     from flows.deploying import check_ours, full_names, settle_left_behind
 
-    started = time.monotonic()
-    pipelines = [read_pipeline(find_pipeline(n, settings.pipeline_folders)) for n in told.names]
-    runner = Runner(name="driftwheel", query_seconds=POLL_SECONDS)
+    began = time.monotonic()
+    # We pause the schedules ourselves, before the runs are cancelled, which may take long.
+    runner = Runner(name="driftwheel", query_seconds=POLL_SECONDS, pause_on_shutdown=False)
     async with get_client() as client:
         waited = await _wait_for_server(client)
-        await check_ours(client, full_names(settings.prefix, pipelines), owner=told.owner)
-        ids = await _register(runner, pipelines, prefix=settings.prefix, owner=told.owner)
+        await check_ours(client, full_names(prefix, pipelines), owner=told.owner)
+        ids = await _register(runner, pipelines, prefix=prefix, owner=told.owner)
         left = await settle_left_behind(client, ids) if told.sole else 0
-    running = asyncio.create_task(runner.start())
-    while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
-        await asyncio.sleep(0.01)
-    seconds = round(time.monotonic() - started - waited, 3)  # the server's start is not ours
-    _tell(told.ready, {"deployments": len(ids), "seconds": seconds, "left_behind": left})
-    await _until_sigterm(runner, running)
+        running = asyncio.create_task(runner.start())
+        while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
+            await asyncio.sleep(0.01)
+        seconds = round(time.monotonic() - began - waited, 3)  # the server's start is not ours
+        _tell(told.ready, {"deployments": len(ids), "seconds": seconds, "left_behind": left})
+        waiting = asyncio.create_task(told_to_stop.wait())
+        await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
+        if told_to_stop.is_set():
+            await _stop(client, runner, running, ids)
+            return True
+        waiting.cancel()
+        if await client.api_healthcheck() is None:
+            await running  # it ended although the server is there: let its error be seen
+        return False
+
+
+async def _stop(
+    client: "PrefectClient", runner: "Runner", running: "asyncio.Task[None]", ids: Sequence[UUID]
+) -> None:
+    """Pause the schedules, since nobody runs them from here on, and cancel what runs.
+
+    Prefect's own handler stops the runner from another thread and raises in the middle of
+    the event loop; this does the same in the loop, in order.
+    """
+    paused = await asyncio.gather(*map(client.pause_deployment, ids), return_exceptions=True)
+    failed = [problem for problem in paused if problem is not None]
+    if failed:
+        sys.stderr.write(f"{len(failed)} schedules could not be paused: {failed[0]}\n")
+    if not running.done():
+        await runner.astop()
+    await running
 
 
 async def _wait_for_server(client: "PrefectClient") -> float:
@@ -91,21 +131,6 @@ async def _register(
         for pipeline in pipelines
         for row in DEPLOYMENTS
     ]
-
-
-async def _until_sigterm(runner: "Runner", running: "asyncio.Task[None]") -> None:
-    """Run until SIGTERM, then cancel what runs, pause the schedules, and end.
-
-    Prefect's own handler stops the runner from another thread and raises in the middle of
-    the event loop; ours does the same in the loop, in order.
-    """
-    told_to_stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
-    waiting = asyncio.create_task(told_to_stop.wait())
-    await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
-    if not running.done():
-        await runner.astop()
-    await running
 
 
 def _tell(ready: Path, what: dict[str, object]) -> None:
