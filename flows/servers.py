@@ -73,6 +73,7 @@ def running(
     pipelines: Sequence[str],
     progress: Progress = lambda _: None,
     mlflow: bool = True,
+    scheduled: bool = True,
     prefect_port: int | None = None,
     mlflow_port: int | None = None,
 ) -> Iterator[Servers]:
@@ -92,6 +93,8 @@ def running(
         Told, in a few words, whenever something has come up.
     mlflow : bool
         Whether MLflow's UI is wanted.
+    scheduled : bool
+        Whether the served deployments run by the clock; the demo moves time itself.
     prefect_port, mlflow_port : int, optional
         On loopback; any free ones by default.
 
@@ -109,7 +112,7 @@ def running(
         began = time.monotonic()
         prefect = _keep(started, _prefect(settings, prefect_port))
         ui = _keep(started, _mlflow(settings, mlflow_port)) if mlflow else None
-        served = _serve(settings, prefect, owner, pipelines) if pipelines else None
+        served = _serve(settings, prefect, owner, pipelines, scheduled) if pipelines else None
         started.extend(filter(None, [served]))
         _await_server(prefect, progress, began)
         if served:
@@ -234,15 +237,18 @@ def _ready_file(settings: Settings) -> Path:
     return settings.home / "prefect" / "served.json"
 
 
-def _serve(settings: Settings, prefect: _Server, owner: str, pipelines: Sequence[str]) -> Child:
+def _serve(
+    settings: Settings, prefect: _Server, owner: str, pipelines: Sequence[str], scheduled: bool
+) -> Child:
     """Start the served process; it waits for the server itself, importing meanwhile."""
     ready = _ready_file(settings)
     ready.unlink(missing_ok=True)
-    sole = ["--sole"] if prefect.child else []
+    told = ["--sole"] if prefect.child else []
+    told += [] if scheduled else ["--unscheduled"]
     command = [sys.executable, "-m", "flows.serving", "--owner", owner, "--ready", str(ready)]
     return start(
         "the served process",
-        [*command, *sole, *pipelines],
+        [*command, *told, *pipelines],
         environment=child_environment(settings, prefect_environment(settings, prefect.url)),
         cwd=CLONE,
         log=settings.home / "prefect" / "served.log",

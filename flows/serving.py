@@ -15,11 +15,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from components.errors import DriftwheelError, StoreUnreachableError
 from components.pipelines import Pipeline, find_pipeline, read_pipeline
+from flows.deployments import Deployment
 from flows.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Serving:
     """Written once everything is registered, or with what went wrong."""
     sole: bool
     """Whether nobody else runs these deployments: true on a server of our own."""
+    scheduled: bool = True
+    """Whether schedules are switched on; in simulated time nothing may start by the clock."""
 
 
 async def serve(settings: Settings, told: Serving) -> None:
@@ -56,6 +59,13 @@ async def serve(settings: Settings, told: Serving) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
     while not await _serve_until(told_to_stop, pipelines, settings.prefix, told):
         sys.stderr.write("The Prefect server went away; waiting for it.\n")
+
+
+def _options(row: Deployment, pipeline: Pipeline, prefix: str, told: Serving) -> dict[str, Any]:
+    from flows.deploying import options_of
+
+    options = options_of(row, pipeline, prefix=prefix, owner=told.owner)
+    return options if told.scheduled else {**options, "schedules": []}
 
 
 async def _serve_until(
@@ -73,7 +83,7 @@ async def _serve_until(
     async with get_client() as client:
         waited = await _wait_for_server(client)
         await check_ours(client, full_names(prefix, pipelines), owner=told.owner)
-        ids = await _register(runner, pipelines, prefix=prefix, owner=told.owner)
+        ids = await _register(runner, pipelines, prefix=prefix, told=told)
         left = await settle_left_behind(client, ids) if told.sole else 0
         running = asyncio.create_task(runner.start())
         while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
@@ -119,15 +129,13 @@ async def _wait_for_server(client: "PrefectClient") -> float:
 
 
 async def _register(
-    runner: "Runner", pipelines: Sequence[Pipeline], *, prefix: str, owner: str
+    runner: "Runner", pipelines: Sequence[Pipeline], *, prefix: str, told: Serving
 ) -> list[UUID]:
-    from flows.deploying import flow_of, options_of
+    from flows.deploying import flow_of
     from flows.deployments import DEPLOYMENTS
 
     return [
-        await runner.aadd_flow(
-            flow_of(row), **options_of(row, pipeline, prefix=prefix, owner=owner)
-        )
+        await runner.aadd_flow(flow_of(row), **_options(row, pipeline, prefix, told))
         for pipeline in pipelines
         for row in DEPLOYMENTS
     ]
@@ -145,9 +153,16 @@ def _read_arguments(given: Sequence[str]) -> Serving:
     parser.add_argument("--owner", required=True)
     parser.add_argument("--ready", required=True, type=Path)
     parser.add_argument("--sole", action="store_true")
+    parser.add_argument("--unscheduled", action="store_true")
     parser.add_argument("names", nargs="+")
     told = parser.parse_args(given)
-    return Serving(tuple(told.names), owner=told.owner, ready=told.ready, sole=told.sole)
+    return Serving(
+        tuple(told.names),
+        owner=told.owner,
+        ready=told.ready,
+        sole=told.sole,
+        scheduled=not told.unscheduled,
+    )
 
 
 def main(given: Sequence[str]) -> int:

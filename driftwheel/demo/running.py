@@ -55,6 +55,7 @@ def run_demo(settings: Settings, *, steps: int, as_json: bool) -> dict[str, Any]
             pipelines=[PIPELINE],
             progress=bar.say,
             mlflow=False,
+            scheduled=False,
         ) as servers:
             warm.join()
             with talking_to(servers.api_url, settings):

@@ -30,6 +30,11 @@ def until(look: Callable[[], Any], *, patience: float = _PATIENCE) -> Any:
     return found
 
 
+def first_on_path(folder: Path) -> str:
+    """Give a PYTHONPATH with `folder` before what is there."""
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
 @pytest.fixture(scope="session", name="until")
 def _until() -> Callable[..., Any]:
     return until
@@ -121,7 +126,7 @@ def host(standin_clone: Path, home: Path) -> Callable[..., Any]:
         process = subprocess.Popen(
             [sys.executable, str(standin_clone / "host.py"), str(home), *pipelines],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(standin_clone), **environment},
+            env={**os.environ, "PYTHONPATH": first_on_path(standin_clone), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -127,9 +127,10 @@ class Registry:
             If MLflow does not answer.
 
         """
-        self._experiment(pipeline)
+        self.experiment_id(pipeline)
 
-    def _experiment(self, pipeline: str) -> str:
+    def experiment_id(self, pipeline: str) -> str:
+        """Give the id of a pipeline's experiment, made where needed; as :meth:`ensure`."""
         if pipeline not in self._experiments:
             self._experiments[pipeline] = self._claims.take(self.name(pipeline))
         return self._experiments[pipeline]
@@ -151,7 +152,7 @@ class Registry:
             If the experiment belongs to somebody else.
 
         """
-        experiment = self._experiment(pipeline)
+        experiment = self.experiment_id(pipeline)
         with asking("open a run", self.tracking_uri):
             made = self._client.create_run(
                 experiment,
@@ -238,7 +239,7 @@ class Registry:
             If the registered model belongs to somebody else.
 
         """
-        self._experiment(pipeline)
+        self.experiment_id(pipeline)
         with asking(f"register {uri}", self.registry_uri):
             model = self._logged_model(uri)
             if model.status != LoggedModelStatus.READY:
@@ -280,7 +281,7 @@ class Registry:
 
     def tag_version(self, pipeline: str, version: str, tags: Mapping[str, str]) -> None:
         """Write tags on a version."""
-        self._experiment(pipeline)
+        self.experiment_id(pipeline)
         with asking(f"tag version {version}", self.registry_uri):
             for key, value in tags.items():
                 self._client.set_model_version_tag(self.name(pipeline), version, key, str(value))
@@ -323,7 +324,7 @@ class Registry:
             If the registered model belongs to somebody else.
 
         """
-        self._experiment(pipeline)
+        self.experiment_id(pipeline)
         name, found = self.name(pipeline), self.aliases(pipeline)
         wanted = {"champion": champion, "challenger": challenger, "previous": previous}
         with asking("point the aliases", self.registry_uri):
