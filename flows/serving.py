@@ -56,7 +56,7 @@ async def serve(settings: Settings, told: Serving) -> None:
     """
     pipelines = [read_pipeline(find_pipeline(n, settings.pipeline_folders)) for n in told.names]
     told_to_stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
+    _hear_sigterm(told_to_stop)
     while not await _serve_until(told_to_stop, pipelines, settings.prefix, told):
         sys.stderr.write("The Prefect server went away; waiting for it.\n")
 
@@ -88,6 +88,7 @@ async def _serve_until(
         running = asyncio.create_task(runner.start())
         while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
             await asyncio.sleep(0.01)
+        _hear_sigterm(told_to_stop)  # again: the runner has set a handler of its own
         seconds = round(time.monotonic() - began - waited, 3)  # the server's start is not ours
         _tell(told.ready, {"deployments": len(ids), "seconds": seconds, "left_behind": left})
         waiting = asyncio.create_task(told_to_stop.wait())
@@ -99,6 +100,10 @@ async def _serve_until(
         if await client.api_healthcheck() is None:
             await running  # it ended although the server is there: let its error be seen
         return False
+
+
+def _hear_sigterm(told_to_stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_stop.set)
 
 
 async def _stop(

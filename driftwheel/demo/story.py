@@ -10,7 +10,7 @@ import pandas as pd
 
 from components.errors import ServiceError
 from components.pipelines import Pipeline
-from flows.running import user
+from flows.running import user, wall_clock
 from flows.steps.snapshots import first_event, first_training
 from flows.talking import run_flow
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEP = timedelta(days=7)
 """One step of simulated time: a window of the monitor."""
 
-EVENT_PATIENCE = 60.0
+EVENT_PATIENCE = 30.0
 """Seconds that a request is left to its event before `reconcile` takes it up."""
 
 RETRAIN_PATIENCE = 300.0
@@ -103,9 +103,9 @@ class Story:
         self._flow("ingest", as_of=moment)
         scored = self._flow("score", as_of=moment)
         watched = self._flow("monitor", as_of=moment)
-        decision = None
         if watched["request_id"]:
-            decision = self._await_decision(watched["request_id"], moment)
+            self._await_decision(watched["request_id"], moment)
+        verdict, why = self._verdict_at(moment) or (watched["verdict"], watched["reason"])
         found = {m["name"]: m for m in watched["measurements"] if m["column"] is None}
         drifted = tuple(
             m["column"]
@@ -118,10 +118,22 @@ class Story:
             live_error=_value(found, "live_error"),
             naive_error=_value(found, "naive_error"),
             drifted=drifted,
-            verdict="retrain" if decision is not None else watched["verdict"],
-            why=watched["reason"],
-            decision=decision,
+            verdict=verdict,
+            why=why,
+            decision=self._decision_at(moment),
         )
+
+    def _verdict_at(self, moment: pd.Timestamp) -> tuple[str, str] | None:
+        """Read the verdict as it was written: told again, the policy would judge anew."""
+        written = self.home.ledger.verdicts(self.pipeline.name)
+        found = [(v.action, v.reason) for v in written if v.as_of == moment]
+        return found[-1] if found else None
+
+    def _decision_at(self, moment: pd.Timestamp) -> "Decision | None":
+        """Read the decision on the request of a moment."""
+        made = self.home.ledger.decisions(self.pipeline.name)
+        found = [d for d in made if d.as_of == moment and d.request_id and not d.first]
+        return found[-1] if found else None
 
     def _rows_at(self, moment: pd.Timestamp) -> int:
         """Count what was scored at a moment, for a step that is told again."""
@@ -134,20 +146,22 @@ class Story:
         )
         return int(rows.num_rows)
 
-    def _await_decision(self, request_id: str, moment: pd.Timestamp) -> "Decision | None":
+    def _await_decision(self, request_id: str, moment: pd.Timestamp) -> None:
         """Wait for the automation to start `retrain`, and for its decision.
 
-        Should the event be lost, `reconcile` takes the request up, and the decision is marked.
+        Should the event be lost, or its worker have died, `reconcile` takes the request up,
+        and the decision is marked.
         """
         self.doing(f"{moment.date()}: {request_id} was sent, waiting for Prefect to retrain")
         begun = time.monotonic()
-        while (decision := self.home.ledger.decision_on(request_id)) is None:
+        while self.home.ledger.decision_on(request_id) is None:
             self.alive()
-            request = self.home.ledger.find(request_id)
             waited = time.monotonic() - begun
-            if request is not None and request.state == "leased":
+            waiting = self.home.ledger.pending(self.pipeline.name, now=wall_clock())
+            if request_id not in {request.id for request in waiting}:
                 self.doing(f"{moment.date()}: {request_id} is being carried out")
             elif waited > EVENT_PATIENCE:
+                self.doing(f"{moment.date()}: {request_id} was lost, reconciling")
                 self._flow("reconcile", as_of=moment, grace_seconds=0.0)
             if waited > RETRAIN_PATIENCE:
                 raise ServiceError(
@@ -156,7 +170,6 @@ class Story:
                     f"`driftwheel reconcile {self.pipeline.name}` carries the request out"
                 )
             time.sleep(0.1)  # between two looks at the ledger
-        return decision if pd.Timestamp(decision.as_of) == moment else None
 
     def _flow(self, name: str, *, as_of: pd.Timestamp, **more: Any) -> dict[str, Any]:
         self.alive()

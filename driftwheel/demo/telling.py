@@ -54,12 +54,12 @@ def retrainings_table(worth: Worth) -> Table:
     """List each retraining with the request, the event and the flow run that it came by."""
     made = table(
         "Retrainings: request in the ledger, event and flow run in Prefect",
-        "as of", "cause", "request", "event", "flow run", "outcome", "version",
+        "as of", "came by", "request", "event", "flow run", "outcome", "version",
     )  # fmt: skip
     for decision in worth.retrainings:
         made.add_row(
             str(decision.as_of.date()),
-            "reconcile" if decision.by_reconcile else "event",
+            _came_by(decision),
             decision.request_id or "-",
             (decision.event_id or "-")[:13],
             (decision.flow_run_id or "-")[:13],
@@ -67,6 +67,12 @@ def retrainings_table(worth: Worth) -> Table:
             decision.served_version or "-",
         )
     return made
+
+
+def _came_by(decision: "Decision") -> str:
+    if decision.by_reconcile:
+        return "reconcile"
+    return "event" if decision.event_id else "hand"
 
 
 def print_summary(console: Console, worth: Worth, seconds: float, home_option: str) -> None:

@@ -77,8 +77,10 @@ def request_training(
 
     The same moment and champion give the same request; one that is in flight is joined.
     """
-    champion = home.ledger.champion(pipeline.name)
-    version = champion.version if champion else NAIVE
+    # Who was in charge before that moment: a promotion that the same training led to must not
+    # make it another request.
+    before = [p.version for p in home.ledger.promotions(pipeline.name) if p.as_of < as_of]
+    version = before[-1] if before else NAIVE
     request, _ = home.ledger.request(
         pipeline=pipeline.name,
         cause="manual",
