@@ -12,7 +12,7 @@ from components.pipelines import HIGHER_IS_BETTER, Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
 from components.sources import deliver
 from flows.steps.contenders import Contender, read_contender
-from flows.steps.replay import Replayed, Stretch, first_recipe, replay
+from flows.steps.replay import Replayed, Stretch, first_recipe, labelled, replay
 from flows.steps.replay_score import joined, score_with_interval
 from flows.steps.snapshots import first_training, newest_known
 
@@ -101,11 +101,13 @@ def stretch_of(
     newest = pd.Timestamp(rows[EVENT_TIME].max())
     begin = start if start is not None else first_training(pipeline, anchor)
     last = min(end, newest) if end is not None else newest
-    if begin >= last:
+    known = labelled(rows)[EVENT_TIME]
+    if not ((known > begin) & (known <= last)).any():
         raise NotEnoughHistoryError(
-            f"{pipeline.name}: nothing happens between the first training, {begin.date()}, and "
-            f"the end, {last.date()}; the source holds events from {anchor.date()} to "
-            f"{newest.date()}. Give an earlier --from, or set first_train in {pipeline.file.name}"
+            f"{pipeline.name}: nothing whose label ever came happens between the first training, "
+            f"{begin.date()}, and the end, {last.date()}; the source holds events from "
+            f"{anchor.date()} to {newest.date()}. Give an earlier --from, or set "
+            f"first_train in {pipeline.file.name}"
         )
     return Stretch(anchor, begin, last)
 

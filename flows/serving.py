@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 """Between two looks for due flow runs; Prefect's own default of 10 s is most of the wait."""
-_PATIENCE = 300.0  # seconds for a server that is starting, or starting again
+_PATIENCE = 90.0  # seconds for a server that starts at the same time as we do
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +51,24 @@ class Serving:
 async def serve(settings: Settings, told: Serving) -> None:
     """Register the deployments and run what falls due, until SIGTERM.
 
-    Prefect's runner gives up after three failed looks, which is 2 s here; so a server that
-    went away is waited for, and everything is registered and taken up again.
+    A server that goes away for a while is waited for by Prefect's client, three minutes and
+    more; after that this process ends with the error, and `up` with it.
     """
-    pipelines = [read_pipeline(find_pipeline(n, settings.pipeline_folders)) for n in told.names]
-    told_to_stop = asyncio.Event()
-    _hear_sigterm(told_to_stop)
-    while not await _serve_until(told_to_stop, pipelines, settings.prefix, told):
-        sys.stderr.write("The Prefect server went away; waiting for it.\n")
-
-
-def _options(row: Deployment, pipeline: Pipeline, prefix: str, told: Serving) -> dict[str, Any]:
-    from flows.deploying import options_of
-
-    options = options_of(row, pipeline, prefix=prefix, owner=told.owner)
-    return options if told.scheduled else {**options, "schedules": []}
-
-
-async def _serve_until(
-    told_to_stop: asyncio.Event, pipelines: Sequence[Pipeline], prefix: str, told: Serving
-) -> bool:
-    """Serve until told to stop, True, or until the server is away, False."""
     from prefect import get_client
     from prefect.runner import Runner
 
     from flows.deploying import check_ours, full_names, settle_left_behind
 
     began = time.monotonic()
+    told_to_stop = asyncio.Event()
+    _hear_sigterm(told_to_stop)
+    pipelines = [read_pipeline(find_pipeline(n, settings.pipeline_folders)) for n in told.names]
     # We pause the schedules ourselves, before the runs are cancelled, which may take long.
     runner = Runner(name="driftwheel", query_seconds=POLL_SECONDS, pause_on_shutdown=False)
     async with get_client() as client:
         waited = await _wait_for_server(client)
-        await check_ours(client, full_names(prefix, pipelines), owner=told.owner)
-        ids = await _register(runner, pipelines, prefix=prefix, told=told)
+        await check_ours(client, full_names(settings.prefix, pipelines), owner=told.owner)
+        ids = await _register(runner, pipelines, prefix=settings.prefix, owner=told.owner)
         left = await settle_left_behind(client, ids) if told.sole else 0
         running = asyncio.create_task(runner.start())
         while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
@@ -95,11 +80,9 @@ async def _serve_until(
         await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
         if told_to_stop.is_set():
             await _stop(client, runner, running, ids)
-            return True
-        waiting.cancel()
-        if await client.api_healthcheck() is None:
-            await running  # it ended although the server is there: let its error be seen
-        return False
+        else:
+            waiting.cancel()
+            await running  # it ended by itself: let its error be seen
 
 
 def _hear_sigterm(told_to_stop: asyncio.Event) -> None:

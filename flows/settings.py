@@ -189,4 +189,4 @@ def _fill(field: str, value: str, environ: Mapping[str, str]) -> str:
 
 def hide_password(url: str) -> str:
     """Show a URL to people without the password in it."""
-    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:…@", url)
+    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:…@", url)

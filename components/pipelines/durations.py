@@ -18,7 +18,7 @@ def parse_duration(text: object) -> timedelta:
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is neither, or longer than anything.
 
     Examples
     --------
@@ -33,7 +33,10 @@ def parse_duration(text: object) -> timedelta:
     found = _WRITTEN.match(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"must be a number and a unit such as 30min, 1h, 7d or 2w. Got {text!r}")
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    try:
+        return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    except OverflowError as problem:
+        raise ValueError(f"is longer than can be counted. Got {text!r}") from problem
 
 
 def write_duration(span: timedelta) -> str:
@@ -47,3 +50,10 @@ def write_duration(span: timedelta) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def some_time(span: timedelta) -> timedelta:
+    """Let only a duration above zero pass: a width or a period of nothing has no next one."""
+    if span <= timedelta(0):
+        raise ValueError("must be longer than nothing. Got 0s")
+    return span

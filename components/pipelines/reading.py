@@ -38,7 +38,7 @@ def find_pipeline(name: str, folders: Sequence[Path]) -> Path:
     known = list_pipelines(folders)
     places = " or ".join(str(folder) for folder in folders)
     raise UnknownPipelineError(
-        f"no pipeline named {name!r} in {places}{nearest(name, known)} "
+        f"no pipeline named {name!r} in {places}{nearest(name, known) or '.'} "
         f"Known: {', '.join(known) or 'none yet'}."
     )
 

@@ -8,9 +8,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
-from components.pipelines.durations import parse_duration, write_duration
+from components.pipelines.durations import parse_duration, some_time, write_duration
 
 Task = Literal["regression", "binary", "multiclass"]
 Family = Literal["linear", "forest", "hist_boosting", "lightgbm", "network"]
@@ -18,6 +26,7 @@ NaiveKind = Literal["last", "season", "mean", "majority"]
 DriftMethod = Literal["wasserstein", "jensenshannon", "psi", "ks", "hellinger"]
 FlowName = Literal["ingest", "train", "score", "monitor", "reconcile", "maintain"]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(write_duration)]
+Span = Annotated[Duration, AfterValidator(some_time)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Lower is better for every metric but these.
@@ -42,6 +51,12 @@ class Column(_Section):
     def _short(cls, given: object) -> object:
         return {"kind": given} if isinstance(given, str) else given
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g}) must not exceed max ({self.max:g})")
+        return self
+
 
 class Source(_Section):
     """Where records and labels come from; `path` is relative to the pipeline file."""
@@ -52,7 +67,7 @@ class Source(_Section):
 class Window(_Section):
     """Which history a model is trained on: everything, or the newest stretch."""
 
-    last: Duration | None = None
+    last: Span | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -73,7 +88,7 @@ class Holdout(_Section):
     """The newest labelled stretch that the gate judges on."""
 
     least_rows: Annotated[int, Field(ge=2)] = 200
-    most: Duration = timedelta(days=14)
+    most: Span = timedelta(days=14)
 
 
 class Gate(_Section):
@@ -81,7 +96,7 @@ class Gate(_Section):
 
     margin: Fraction = 0.01
     level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    block: Duration = timedelta(days=1)
+    block: Span = timedelta(days=1)
 
 
 class DriftTest(_Section):
@@ -97,7 +112,7 @@ class DriftTest(_Section):
 class Monitor(_Section):
     """What is measured, on windows of which width."""
 
-    window: Duration = timedelta(days=7)
+    window: Span = timedelta(days=7)
     least_rows: Annotated[int, Field(ge=1)] = 30
     number: DriftTest = DriftTest(method="wasserstein", threshold=0.3)
     category: DriftTest = DriftTest(method="jensenshannon", threshold=0.2)
@@ -113,7 +128,7 @@ class Policy(_Section):
     """
 
     kind: Literal["never", "periodic", "drift"] = "drift"
-    period: Duration = timedelta(days=28)
+    period: Span = timedelta(days=28)
     share: Annotated[float, Field(gt=0, le=1)] = 0.3
     needed: Annotated[int, Field(ge=1)] = 2
     of: Annotated[int, Field(ge=1)] = 3
@@ -158,7 +173,7 @@ class Pipeline(_Section):
     search: Literal["first", "always"] = "first"
     metric: Literal["mae", "rmse", "roc_auc", "accuracy", "log_loss"] | None = None
     naive: tuple[NaiveKind, ...] = ()
-    season: Duration = timedelta(days=7)
+    season: Span = timedelta(days=7)
     first_train: datetime | None = None
     holdout: Holdout = Holdout()
     gate: Gate = Gate()
@@ -179,6 +194,12 @@ class Pipeline(_Section):
             window = given["window"]
             return {**rest, "windows": window if isinstance(window, list) else [window]}
         return given
+
+    @model_validator(mode="after")
+    def _something_to_fit(self) -> Self:
+        if not (self.candidates and self.windows):
+            raise ValueError("candidates and windows must each name at least one. Got none")
+        return self
 
     @model_validator(mode="after")
     def _one_truth(self) -> Self:

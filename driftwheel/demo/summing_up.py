@@ -8,9 +8,9 @@ import pandas as pd
 from components.metrics import metric_value
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, LABEL, RECORD_ID
+from flows.steps.reading_back import read_back
 from flows.steps.rivals import naive_on, open_package
 from flows.steps.snapshots import join_labels, labels_known, predictions_made, records_known
-from flows.steps.watching import as_answers
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision
@@ -65,6 +65,7 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
     made = made.set_index(RECORD_ID).loc[rows[RECORD_ID]].reset_index()
     labels = labels_known(home.lake, pipeline, as_of=end)
     metric, truth = pipeline.resolved_metric, rows[LABEL]
+    said, answers = read_back(home, pipeline, made.assign(**{LABEL: truth}))
     first = home.ledger.promotions(pipeline.name)
     naive = naive_on(pipeline, rows[[EVENT_TIME, LABEL]], labels)
     frozen = naive.answers
@@ -75,7 +76,7 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
         metric=metric,
         rows=len(rows),
         frozen=metric_value(metric, truth, frozen),
-        loop=metric_value(metric, truth, as_answers(pipeline, made, labels)),
+        loop=metric_value(metric, said[LABEL], answers),
         naive=naive.loss,
         decisions=tuple(d for d in home.ledger.decisions(pipeline.name) if start <= d.as_of <= end),
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from components.errors import InvalidInputError
 from components.pipelines import Pipeline, nearest, parse_duration
+from components.pipelines.durations import some_time
 from components.pipelines.spec import Policy
 
 KNOWN_POLICIES = ("never", "periodic:P", "periodic:P+gate", "drift", "default")
@@ -39,7 +40,7 @@ def read_contender(text: str, pipeline: Pipeline) -> Contender:
     if text.startswith("periodic:"):
         return _periodic(text)
     raise InvalidInputError(
-        f"unknown policy {text!r}{nearest(text, KNOWN_POLICIES)} "
+        f"unknown policy {text!r}{nearest(text, KNOWN_POLICIES) or '.'} "
         f"Known: {', '.join(KNOWN_POLICIES)} (P is a duration such as 7d)."
     )
 
@@ -48,7 +49,7 @@ def _periodic(text: str) -> Contender:
     written = text.removeprefix("periodic:")
     period = written.removesuffix("+gate")
     try:
-        every = parse_duration(period)
+        every = some_time(parse_duration(period))
     except ValueError as problem:
         raise InvalidInputError(f"policy {text!r}: the period {problem}") from problem
     # A calendar decides by itself when it is due; a cooldown would only shift it.

@@ -78,6 +78,7 @@ def carry_out(
     DriftwheelError
         If the training failed; the request is closed as failed, the champion stays.
 
+    Whoever is interrupted gives the lease back: the request waits for the next worker.
     """
     with kept_alive(home.ledger, assignment.lease, clock=clock):
         try:
@@ -86,6 +87,9 @@ def carry_out(
             raise
         except Exception as problem:
             _close_as_failed(home, assignment, problem, clock)
+            raise
+        except BaseException:
+            home.ledger.release(assignment.lease)
             raise
 
 
@@ -195,7 +199,7 @@ def _decide(
     promotion = _promotion(assignment, rival, result)
     decision = home.ledger.conclude(assignment.lease, outcome, promotion=promotion, now=clock())
     failpoint("after-cas-before-alias")
-    copy_aliases(home, assignment.pipeline.name, challenger=result.tested_version)
+    copy_aliases(home, assignment.pipeline.name)
     failpoint("after-alias")
     return decision
 

@@ -94,7 +94,10 @@ def _in_charge(promotions: "list[Promotion]", moments: pd.Series, as_of: pd.Time
     Records that waited from before the first promotion are answered by that first version,
     which cannot have learnt from them: their label is unknown.
     """
-    past = [promotion for promotion in promotions if promotion.as_of <= as_of]
+    past: list[Promotion] = []
+    for promotion in (one for one in promotions if one.as_of <= as_of):
+        # A later epoch may begin earlier: then it has been in charge ever since.
+        past = [*(one for one in past if one.as_of < promotion.as_of), promotion]
     if not past:
         return pd.Series(NAIVE, index=moments.index)
     starts = np.array([pd.Timestamp(p.as_of).value for p in past])

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from components.answers import Answers
 from components.failpoints import failpoint
 from components.pipelines import Pipeline
 from components.records import KNOWN_TIME, LABEL, RECORD_ID, measurement_schema, to_arrow, to_frame
 from flows.steps.leasing import Clock
+from flows.steps.reading_back import read_back
 from flows.steps.rivals import NAIVE, naive_on, open_package
 from flows.steps.snapshots import first_event, labels_known, predictions_made, records_known
 from monitoring.drift import measure_drift
@@ -137,28 +137,17 @@ def _quality(
     made = predictions_made(home.lake, pipeline, as_of=as_of, since=window.start, until=window.end)
     labels = labels_known(home.lake, pipeline, as_of=as_of)
     scored = made.merge(labels[[RECORD_ID, LABEL]], on=RECORD_ID, how="left")
-    labelled = scored[scored[LABEL].notna()].reset_index(drop=True)
+    known = scored[scored[LABEL].notna()].reset_index(drop=True)
+    labelled, answers = read_back(home, pipeline, known)
     naive = naive_on(pipeline, labelled, labels).answers if len(labelled) else None
     return measure_quality(
         labelled,
-        as_answers(pipeline, labelled, labels),
+        answers,
         naive,
         pipeline=pipeline,
         window=window,
         rows_made=len(scored),
     )
-
-
-def as_answers(pipeline: Pipeline, made: pd.DataFrame, labels: pd.DataFrame) -> Answers:
-    """Read logged predictions back as answers."""
-    if pipeline.resolved_task == "regression":
-        return Answers(made["prediction"].to_numpy(dtype=float), None, ())
-    import numpy as np
-
-    classes = tuple(sorted(labels[LABEL].unique()))
-    values = made["prediction"].to_numpy(dtype=object)
-    kept = made["probabilities"].tolist()
-    return Answers(values, np.array(kept, dtype=float).reshape(len(made), -1), classes)
 
 
 def recall(

@@ -12,6 +12,9 @@ from components.stores.registry.asking import asking, exists_already, is_missing
 
 OWNER: Final = "driftwheel.owner"
 
+# MLflow's pages open on traces of language models unless an experiment says what it is for.
+_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+
 
 class Claims:
     """The experiments and registered models of one owner.
@@ -76,7 +79,7 @@ class Claims:
     def _make_experiment(self, name: str) -> Any:
         place = None if self._folder is None else str(self._folder / name)
         try:
-            self._client.create_experiment(name, place, {OWNER: self._owner})
+            self._client.create_experiment(name, place, {OWNER: self._owner, **_KIND})
         except MlflowException as problem:
             if not exists_already(problem):
                 raise

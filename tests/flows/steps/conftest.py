@@ -30,7 +30,7 @@ task: regression
 label_delay: 1d
 columns: {heat: number, weather: category}
 candidates: [linear]
-window: last 40d
+window: last 14d
 holdout: {least_rows: 40, most: 14d}
 gate: {margin: 0.02, level: 0.05, block: 1d}
 monitor: {window: 7d, least_rows: 10}
