@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from components.errors import NotEnoughHistoryError
@@ -170,8 +171,8 @@ def backtest_table(document: dict[str, Any]) -> "Table":
         f"{document['pipeline']}: {document['metric']} "
         f"({'lower' if lower else 'higher'} is better), {document['from'][:10]} to "
         f"{document['to'][:10]}, {document['rows_scored']} rows",
-        "policy", document["metric"], "95 % interval", "retrainings", "promotions", "refusals",
-        "waits", "false alarms", "train s",
+        "policy", document["metric"], "95 % interval", "fits", "promoted", "refused", "wait",
+        "false alarms", "fit s",
     )  # fmt: skip
     rows = sorted(
         document["policies"].items(), key=lambda item: item[1]["score"] * (1 if lower else -1)
@@ -179,7 +180,7 @@ def backtest_table(document: dict[str, Any]) -> "Table":
     for text, row in rows:
         low, high = row["score_ci"]
         made.add_row(
-            text, f"{row['score']:.4g}", f"{low:.4g} … {high:.4g}", str(row["retrainings"]),
+            text, f"{row['score']:.4g}", f"{low:.4g}…{high:.4g}", str(row["retrainings"]),
             str(row["promotions"]), str(row["refusals"]), str(row["waits"]),
             str(row["false_alarms"]), f"{row['train_seconds']:.1f}",
         )  # fmt: skip
@@ -200,8 +201,8 @@ def draw(result: Backtest, to: Path) -> Path:
         marked = [e.at for e in one.timeline if e.event == "promoted"]
         if marked:
             at, colour = pd.DatetimeIndex(marked), line.get_color()
-            heights = series.reindex(at, method="nearest")
-            axes.plot(heights.index, heights.to_numpy(), "v", ms=4, color=colour, alpha=0.7)
+            heights = np.interp(at.astype("int64"), series.index.astype("int64"), series.to_numpy())
+            axes.plot(at, heights, "v", ms=5, color=colour, alpha=0.8)
     document = result.document
     axes.set_ylabel(f"{document['metric']}, per 14 days")
     axes.set_title(

@@ -68,7 +68,7 @@ async def serve(settings: Settings, told: Serving) -> None:
     async with get_client() as client:
         waited = await _wait_for_server(client)
         await check_ours(client, full_names(settings.prefix, pipelines), owner=told.owner)
-        ids = await _register(runner, pipelines, prefix=settings.prefix, owner=told.owner)
+        ids = await _register(runner, pipelines, prefix=settings.prefix, told=told)
         left = await settle_left_behind(client, ids) if told.sole else 0
         running = asyncio.create_task(runner.start())
         while not (runner.started or running.done()):  # noqa: ASYNC110 - Prefect gives no event
@@ -127,6 +127,13 @@ async def _register(
         for pipeline in pipelines
         for row in DEPLOYMENTS
     ]
+
+
+def _options(row: Deployment, pipeline: Pipeline, prefix: str, told: Serving) -> dict[str, Any]:
+    from flows.deploying import options_of
+
+    options = options_of(row, pipeline, prefix=prefix, owner=told.owner)
+    return options if told.scheduled else {**options, "schedules": []}
 
 
 def _tell(ready: Path, what: dict[str, object]) -> None:

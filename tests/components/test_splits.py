@@ -1,0 +1,135 @@
+"""Nobody learns from a label that was not known, nor is judged on a row that was learnt from."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.pipelines import Window
+from components.pipelines.spec import Holdout
+from components.splits import Split, in_window, known_by, split_newest
+
+START = pd.Timestamp("2024-01-01", tz="UTC")
+
+
+def day(number: float) -> pd.Timestamp:
+    return START + pd.Timedelta(days=number)
+
+
+def daily(days: int, delay: float = 2.0) -> pd.DataFrame:
+    at = pd.date_range(START, periods=days, freq="D")
+    return pd.DataFrame({"event_time": at, "known_time": at + pd.Timedelta(days=delay)})
+
+
+def held(
+    rows: pd.DataFrame, as_of: float, seen: float | None = None, least: int = 5, most: int = 14
+) -> Split:
+    return split_newest(
+        rows,
+        as_of=day(as_of),
+        holdout=Holdout(least_rows=least, most=timedelta(days=most)),
+        seen_until=None if seen is None else day(seen),
+    )
+
+
+def test_no_training_label_is_unknown_at_the_cut() -> None:
+    split = held(daily(60), 50)
+    assert split.cut == day(36)
+    assert split.train["known_time"].max() <= split.cut
+    assert split.train["event_time"].max() == day(34), "the last two days were still unknown"
+
+
+def test_no_holdout_label_is_unknown_at_the_moment_of_the_training() -> None:
+    split = held(daily(60), 50)
+    assert split.holdout["known_time"].max() <= day(50)
+    assert split.holdout["event_time"].tolist() == [day(n) for n in range(36, 49)]
+
+
+def test_the_holdout_is_newer_than_what_the_champion_learnt_from() -> None:
+    split = held(daily(60), 50, seen=44)
+    assert split.holdout["event_time"].min() > day(44)
+
+
+def test_at_most_half_of_the_new_rows_is_held_out() -> None:
+    split = held(daily(60, delay=0), 40, seen=20, least=3)
+    assert len(split.holdout) == 10
+    assert split.cut == day(31)
+    assert split.train["event_time"].max() == day(31), "known at the cut: an event at the cut too"
+
+
+def test_half_of_the_new_is_bounded_by_the_widest_holdout() -> None:
+    split = held(daily(100, delay=0), 90, seen=10, most=7)
+    assert split.cut == day(83)
+
+
+def test_more_than_half_is_held_out_where_half_would_be_too_few() -> None:
+    split = held(daily(60), 52, seen=44, least=5)
+    assert split.holdout["event_time"].tolist() == [day(n) for n in range(46, 51)]
+
+
+def test_too_few_new_rows_are_all_held_out_and_the_gate_will_say_so() -> None:
+    split = held(daily(60), 50, seen=46, least=5)
+    assert split.holdout["event_time"].tolist() == [day(47), day(48)]
+    assert split.cut == day(46) + timedelta(microseconds=1)
+
+
+def test_without_anything_new_nothing_is_held_out() -> None:
+    split = held(daily(60), 50, seen=48)
+    assert split.holdout.empty
+    assert not split.train.empty
+
+
+def test_without_rows_both_parts_are_empty() -> None:
+    for seen in (None, 3.0):
+        split = held(daily(0), 50, seen=seen)
+        assert split.train.empty
+        assert split.holdout.empty
+
+
+def test_rows_of_the_same_moment_are_not_torn_apart() -> None:
+    rows = pd.concat([daily(60, delay=0)] * 4, ignore_index=True)
+    split = held(rows, 40, seen=20, least=3)
+    assert (split.holdout["event_time"].value_counts() == 4).all()
+
+
+@given(
+    delays=st.lists(st.floats(0, 10), min_size=1, max_size=80),
+    as_of=st.floats(0, 90),
+    seen=st.none() | st.floats(0, 80),
+    least=st.integers(2, 30),
+    most=st.integers(1, 40),
+)
+def test_whatever_the_delays_no_row_is_seen_before_its_time(
+    delays: list[float], as_of: float, seen: float | None, least: int, most: int
+) -> None:
+    rows = daily(len(delays), delay=0)
+    rows["known_time"] = rows["known_time"] + pd.to_timedelta(delays, unit="D")
+    split = held(rows, as_of, seen=seen, least=least, most=most)
+    assert (split.train["known_time"] <= split.cut).all()
+    assert (split.holdout["event_time"] >= split.cut).all()
+    assert (split.holdout["known_time"] <= day(as_of)).all()
+    both = set(split.train.index) & set(split.holdout.index)
+    assert set(rows.loc[list(both), "event_time"]) <= {split.cut}
+    if seen is not None:
+        assert (split.holdout["event_time"] > day(seen)).all()
+
+
+def test_the_rows_given_are_left_as_they_are() -> None:
+    rows = daily(60).sample(frac=1, random_state=1)
+    before = rows.copy()
+    held(rows, 50, seen=40)
+    pd.testing.assert_frame_equal(rows, before)
+
+
+def test_known_by_keeps_what_was_known_at_that_very_moment() -> None:
+    assert len(known_by(daily(10), day(5))) == 4
+
+
+@pytest.mark.parametrize(("window", "kept"), [("all", 10), ("last 3d", 4), ("last 90d", 10)])
+def test_a_training_window_ends_now(window: str, kept: int) -> None:
+    rows = in_window(daily(10), Window.model_validate(window), until=day(9))
+    assert len(rows) == kept
+    assert np.all(rows["event_time"] >= day(10 - kept))
