@@ -80,7 +80,8 @@ def split_newest(
     cut = as_of - pd.Timedelta(holdout.most)
     if seen_until is not None:
         cut = max(cut, _half_of_the_new(known, seen_until, holdout.least_rows))
-    return Split(train=known_by(known, cut), holdout=known[known[EVENT_TIME] >= cut], cut=cut)
+    judged = known[EVENT_TIME] >= cut
+    return Split(train=known_by(known[~judged], cut), holdout=known[judged], cut=cut)
 
 
 def _half_of_the_new(

@@ -7,6 +7,7 @@ import typer
 from driftwheel.app import settings_of
 from driftwheel.onestep import AsOf, Json, Name
 from driftwheel.output import console, print_json, say, table, working
+from flows.deployments import WORK_POOL
 
 PANEL = "Expert"
 
@@ -43,7 +44,7 @@ def doctor(
 def deploy(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Pipelines; default: all.")] = None,
-    pool: Annotated[str, typer.Option(help="The work pool that plain workers poll.")] = "default",
+    pool: Annotated[str, typer.Option(help="The work pool that plain workers poll.")] = WORK_POOL,
     json: Json = False,
 ) -> None:
     """Register deployments, schedules and the automation with the Prefect server named."""

@@ -32,6 +32,8 @@ def run_up(
     served = list(names) or home.pipelines()
     for name in served:
         home.pipeline(name)
+        # Before MLflow's pages come up: they would make the database themselves, unlocked.
+        home.registry.ensure(name)
     with (
         interruptible(),
         running(

@@ -17,6 +17,7 @@ from components.pipelines import Pipeline
 from flows.deployments import (
     DEPLOYMENTS,
     OWNER_TAG,
+    WORK_POOL,
     Deployment,
     cron_of,
     deployment_name,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.orchestration import PrefectClient
     from prefect.schedules import Schedule
-
-WORK_POOL = "driftwheel"
-"""The work pool that plain workers serve, unless another is named."""
 
 
 class InstalledCode:

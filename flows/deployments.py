@@ -16,6 +16,9 @@ from components.pipelines import Pipeline
 RETRAIN_EVENT = "driftwheel.retrain.requested"
 """Sent when a retraining request has been written; starts `retrain`."""
 
+WORK_POOL = "driftwheel"
+"""The work pool that plain workers serve, unless another is named."""
+
 OWNER_TAG = "driftwheel.owner"
 """A deployment tagged ``driftwheel.owner:LEDGER`` was made for that ledger."""
 

@@ -18,14 +18,17 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import sqlalchemy.orm
 
 NAME = "bikes"
 FIRST = pd.Timestamp("2024-01-01", tz="UTC")
@@ -47,6 +50,31 @@ monitor: {window: 7d, least_rows: 10}
 policy: {kind: drift, share: 0.5, needed: 2, of: 3, cooldown: 14d}
 seed: 3
 """
+
+WARM = (
+    "components.models.linear",
+    "components.packages.fallbacks",
+    "components.stores.lake",
+    "components.stores.registry",
+    "evidently.legacy.calculations.stattests",
+    "evidently.presets",
+    "flows.events",
+    "flows.nudging",
+    "flows.steps.ingesting",
+    "flows.steps.maintaining",
+    "flows.steps.reconciling",
+    "flows.steps.retraining",
+    "flows.steps.scoring",
+    "flows.steps.watching",
+    "mlflow.onnx",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "monitoring.pages",
+    "prefect.client.orchestration",
+    "skl2onnx",
+    "sklearn.pipeline",
+)
+"""Modules that are costly to import and that the steps will need."""
 
 
 def day(number: float) -> pd.Timestamp:
@@ -165,22 +193,10 @@ def warm_up() -> None:
     from flows.settings import silence_telemetry
 
     silence_telemetry()
-    import prefect.client.orchestration
-
-    import components.models.linear
-    import components.packages.fallbacks
-    import components.stores.lake
-    import components.stores.ledger
-    import components.stores.registry
-    import flows.events
-    import flows.nudging
-    import flows.steps.ingesting
-    import flows.steps.maintaining
-    import flows.steps.reconciling
-    import flows.steps.retraining
-    import flows.steps.scoring
-    import flows.steps.watching
-    import monitoring.pages  # noqa: F401 - all of these: only for their places in sys.modules
+    warnings.simplefilter("ignore")
+    for name in WARM:
+        import_module(name)
+    sqlalchemy.orm.configure_mappers()
 
 
 def carry_out(order: dict[str, Any]) -> dict[str, Any]:

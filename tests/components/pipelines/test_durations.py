@@ -32,7 +32,7 @@ def test_a_duration_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("text", ["", "d", "7", "7 days", "-1d", "1D", "1m", 7, None, "1d 2h"])
 def test_anything_else_is_refused_with_an_example(text: object) -> None:
-    with pytest.raises(ValueError, match="30min, 1h, 7d or 2w. Got"):
+    with pytest.raises(ValueError, match=r"30min, 1h, 7d or 2w\. Got"):
         parse_duration(text)
 
 
