@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from components.errors import DriftwheelError, NotEnoughHistoryError, TrainingError
+from components.failpoints import failpoint
 from components.metrics import row_losses
 from components.models.contract import InputContract
 from components.models.fitting import Fitted, fit
@@ -133,6 +134,7 @@ def search_recipe(
             break
         told(f"trying {recipe}")
         trials.append(_try(recipe, split.train, split.holdout, split.cut, pipeline, clock))
+        failpoint("between-trials")
     good = [trial for trial in trials if not trial.problem]
     if not good:
         reasons = "; ".join(f"{trial.recipe}: {trial.problem}" for trial in trials)

@@ -54,7 +54,7 @@ def show_decision(run: Run, decision: "Decision") -> None:
     create_markdown_artifact(
         key=_key("decision", decision.pipeline),
         markdown=f"## {decision.what}\n\n{decision.why}\n\n| number | value |\n| --- | --- |\n"
-        f"{numbers}\n",
+        f"{numbers}\n\nMLflow run: `{decision.mlflow_run_id or 'none'}`\n",
         description=f"{decision.pipeline}: {decision.what}",
     )
     address = _mlflow_address(run, decision)

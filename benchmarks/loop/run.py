@@ -3,23 +3,32 @@
 import json
 from pathlib import Path
 
-from benchmarks.loop import reaction
+from benchmarks.loop import history, reaction, real
 
 GOALS = {
     "event_to_first_task_median_s": 5.0,
+    "training_overhead_s": 5.0,
     "registered_s": 3.0,
     "served_rss_mb": 150.0,
 }
+HERE = Path(__file__).parent
 
 
 def main() -> None:
     """Measure, print, write."""
-    results = reaction.measure()
-    print(f"{'measure':34s} {'value':>9s}   at most")
+    standins = {f"standins_{name}": value for name, value in reaction.measure().items()}
+    results = {
+        "registered_s": standins.pop("standins_registered_s"),
+        **real.measure(),
+        **history.measure(HERE / "bikeshare.png"),
+        **standins,
+    }
+    print(f"{'measure':40s} {'value':>10s}   at most")
     for name, value in results.items():
-        print(f"{name:34s} {value:9.3f}   {GOALS.get(name, '')}")
-    file = Path(__file__).with_name("results.json")
-    file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(f"{name:40s} {value:10.3f}   {GOALS.get(name, '')}")
+    file = HERE / "results.json"
+    rounded = {name: round(value, 4) for name, value in results.items()}
+    file.write_text(json.dumps(rounded, indent=2) + "\n", encoding="utf-8")
     print(f"written to {file}")
 
 

@@ -85,6 +85,7 @@ def _attempt(
             about=about,
             onnx_refused=refused,
         )
+        failpoint("after-manifest")
         uri = run.log_package(folder, reference.head(5))
         failpoint("after-model-files")
         fetched = registry.fetch(uri, Path(work) / "fetched")

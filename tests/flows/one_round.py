@@ -71,7 +71,6 @@ WARM = (
     "mlflow.store.tracking.sqlalchemy_store",
     "monitoring.pages",
     "prefect.client.orchestration",
-    "skl2onnx",
     "sklearn.pipeline",
 )
 """Modules that are costly to import and that the steps will need."""

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from components.errors import NotOursError, PackageError, StoreError
+from components.failpoints import failpoint
 from components.packages.manifest import MANIFEST
 from components.stores.registry.asking import asking, check_reachable, hush, shown
 from components.stores.registry.claims import OWNER, Claims
@@ -335,6 +336,7 @@ class Registry:
                     self._client.delete_registered_model_alias(name, alias)
                 else:
                     self._client.set_registered_model_alias(name, alias, version)
+                failpoint("between-aliases")
 
     def moved_from(self) -> str | None:
         """Say where this home was when its artifact paths were written; None: it has not moved."""

@@ -187,6 +187,25 @@ def _trained(_ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="package")
+def _retrained(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train again, as of day 100, when the world has changed: version 4 serves."""
+    root = tmp_path_factory.mktemp("retrained") / "home"
+    shutil.copytree(_trained, root)
+    care = open_care(root)
+    care.ingest(day(100))
+    assert care.train(day(100)).what == "promoted"
+    care.ledger.close()
+    return root
+
+
+@pytest.fixture
+def fresh(_ingested: Path, tmp_path: Path) -> Care:
+    """Give a home of one's own in which nothing was ingested."""
+    shutil.copytree(_ingested / "mlruns", tmp_path / "home" / "mlruns")
+    return open_care(tmp_path / "home")
+
+
 @pytest.fixture
 def care(_ingested: Path, tmp_path: Path) -> Care:
     """Give a home of one's own that holds 60 days; nothing was decided."""
@@ -197,6 +216,12 @@ def care(_ingested: Path, tmp_path: Path) -> Care:
 def trained(_trained: Path, tmp_path: Path) -> Care:
     """Give a home of one's own whose first model took charge on day 60."""
     return open_care(shutil.copytree(_trained, tmp_path / "home"))
+
+
+@pytest.fixture
+def retrained(_retrained: Path, tmp_path: Path) -> Care:
+    """Give a home of one's own whose second model took charge on day 100."""
+    return open_care(shutil.copytree(_retrained, tmp_path / "home"))
 
 
 @pytest.fixture(scope="package", name="day")

@@ -1,0 +1,139 @@
+"""Every record is predicted once, by whoever was in charge when it became known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.stores.ledger import Outcome
+from flows.steps.rivals import NAIVE, open_rival
+from flows.steps.scoring import Scored, _in_charge, prediction_id, score
+
+
+def under_care(care, day) -> None:
+    """Let a first decision stand on day 60, without a model."""
+    outcome = Outcome(pipeline="bikes", what="refused", who="Ada", why="no gain", as_of=day(60))
+    care.ledger.record(outcome, now=care.clock())
+
+
+def test_new_records_are_scored_once_by_the_champion(trained, day) -> None:
+    trained.ingest(day(62))
+    done = score(trained.home, trained.pipeline, as_of=day(62), flow_run_id="f-1")
+    assert done == Scored(17, {"2": 17}), "two days, and the one nobody ever counted"
+    made = trained.rows("predictions")
+    assert not made["record_id"].duplicated().any()
+    assert not made["prediction_id"].duplicated().any()
+    assert set(made["channel"]) == {"batch"}
+    assert set(made["flow_run_id"]) == {"f-1"}
+    assert set(made["known_time"]) == {day(62)}
+
+
+def test_scoring_twice_changes_nothing(trained, day) -> None:
+    trained.ingest(day(62))
+    score(trained.home, trained.pipeline, as_of=day(62))
+    version = trained.home.lake.version("bikes", "predictions")
+    assert score(trained.home, trained.pipeline, as_of=day(62)) == Scored(0, {})
+    assert trained.home.lake.version("bikes", "predictions") == version
+
+
+def test_day_by_day_and_at_once_predict_the_same(retrained, trained, day) -> None:
+    retrained.ingest(day(104))
+    score(retrained.home, retrained.pipeline, as_of=day(104))
+    at_once = retrained.rows("predictions").set_index("record_id")["prediction"]
+    for number in (61, 62, 63):
+        trained.ingest(day(number))
+        score(trained.home, trained.pipeline, as_of=day(number))
+    daily = trained.rows("predictions").set_index("record_id")["prediction"]
+    both = at_once.index.intersection(daily.index)
+    assert len(both) > 20
+    pd.testing.assert_series_equal(at_once[both], daily[both])
+
+
+def test_each_record_is_scored_by_the_version_in_charge_at_its_time(retrained, day) -> None:
+    retrained.ingest(day(110))
+    done = score(retrained.home, retrained.pipeline, as_of=day(110))
+    assert done.by_version == {"2": 40 * 8 + 1, "4": 10 * 8}
+    made = retrained.rows("predictions")
+    by_second = made[made["model_version"] == "4"]
+    assert by_second["event_time"].min() > day(100)
+
+
+def test_the_prediction_is_what_the_champion_answers_to_the_record(trained, day) -> None:
+    trained.ingest(day(61))
+    score(trained.home, trained.pipeline, as_of=day(61))
+    made = trained.rows("predictions")
+    records = trained.rows("records").set_index("record_id").loc[made["record_id"]]
+    champion = open_rival(trained.home, "bikes").model
+    expected = champion.predict(records[list(trained.pipeline.features)]).values
+    np.testing.assert_array_equal(made["prediction"].to_numpy(), expected)
+    assert made["features"].isna().all()
+    assert made["record_known_time"].tolist() == records["known_time"].tolist()
+
+
+def test_until_a_model_is_promoted_the_naive_baseline_answers(care, day) -> None:
+    under_care(care, day)
+    care.ingest(day(62))
+    done = score(care.home, care.pipeline, as_of=day(62))
+    assert set(done.by_version) == {NAIVE}
+    assert care.rows("predictions")["prediction"].notna().all()
+
+
+def test_what_waited_before_the_first_decision_is_scored_history_is_not(care, day) -> None:
+    done = score(care.home, care.pipeline, as_of=day(60))
+    made = care.rows("predictions")
+    assert done.by_version == {NAIVE: len(made)}
+    early = made[made["event_time"] <= day(59)]
+    assert early["event_time"].tolist() == [day(5 / 8)], "its label never came"
+    assert len(made) == 8 + 1
+
+
+def test_a_record_whose_target_is_null_is_scored_like_any_other(trained, day) -> None:
+    score(trained.home, trained.pipeline, as_of=day(60))
+    made = trained.rows("predictions")
+    assert day(5 / 8) in set(made["event_time"])
+
+
+def test_a_corrected_record_keeps_the_prediction_it_has(trained, world, day) -> None:
+    trained.ingest(day(61))
+    score(trained.home, trained.pipeline, as_of=day(61))
+    before = trained.rows("predictions")
+    rows = world()
+    rows.loc[60 * 8 + 3, "heat"] = 50.0
+    trained.write(rows)
+    trained.ingest(day(61.5))
+    trained_later = score(trained.home, trained.pipeline, as_of=day(61.5))
+    assert trained_later.rows == 4
+    after = trained.rows("predictions")
+    pd.testing.assert_frame_equal(
+        after[after["known_time"] == day(61)].reset_index(drop=True), before
+    )
+
+
+def test_an_earlier_moment_does_not_see_later_records(trained, day) -> None:
+    trained.ingest(day(70))
+    score(trained.home, trained.pipeline, as_of=day(61))
+    assert trained.rows("predictions")["event_time"].max() == day(61)
+
+
+def test_the_same_record_and_channel_have_the_same_id() -> None:
+    assert prediction_id("r", "batch") == prediction_id("r", "batch")
+    assert len({prediction_id(r, c) for r in ("r", "s") for c in ("batch", "online")}) == 4
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        ([], [NAIVE] * 5),
+        ([("1", 10)], ["1"] * 5),
+        ([("1", 10), ("2", 20)], ["1", "1", "1", "2", "2"]),
+        ([("1", 10), ("2", 30), ("1", 30)], ["1"] * 5),
+        ([("1", 10), ("2", 20), ("1", 35), ("3", 15)], ["1", "1", "3", "3", "3"]),
+        ([("1", 10), ("2", 99)], ["1"] * 5),
+    ],
+    ids=["none", "first", "second", "rolled back at once", "a later epoch began earlier", "future"],
+)
+def test_the_newest_epoch_that_had_begun_is_in_charge(day, epochs, expected) -> None:
+    promotions = [SimpleNamespace(version=v, as_of=day(d)) for v, d in epochs]
+    moments = pd.Series([day(5), day(15), day(20), day(21), day(40)])
+    assert _in_charge(promotions, moments, day(50)).tolist() == expected
