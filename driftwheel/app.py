@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from components.errors import DriftwheelError
@@ -13,6 +12,8 @@ from driftwheel.output import say
 if TYPE_CHECKING:
     from flows.settings import Settings
 
+_INTERRUPTED = 130  # what a shell calls a program that Ctrl-C has ended
+
 app = typer.Typer(
     name="driftwheel",
     help="Keep a model in production right while the world changes.",
@@ -20,6 +21,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"driftwheel {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -34,12 +41,14 @@ def start(
             show_default=False,
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback has answered
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
 ) -> None:
     """Keep a model in production right while the world changes."""
-    if version:
-        typer.echo(f"driftwheel {__version__}")
-        raise typer.Exit
     context.obj = home
 
 
@@ -50,20 +59,18 @@ def run(arguments: list[str]) -> int:
     for panel in (everyday, onestep, expert):
         panel.register(app)
     try:
-        code = app(arguments, standalone_mode=False)
-    except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        say("stopped")
-        return 130
+        app(arguments, prog_name="driftwheel")
+    except SystemExit as end:  # Typer has said what was wrong, if anything was
+        if end.code == _INTERRUPTED:
+            say("stopped")
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except DriftwheelError as problem:
         say(f"{type(problem).__name__}: {problem}")
         return problem.exit_code
     except OSError as problem:
         say(f"the machine refused: {problem}; `driftwheel doctor` says what to mend")
         return 1
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def settings_of(context: typer.Context) -> "Settings":

@@ -107,7 +107,7 @@ def lay_out(home: Path) -> None:
 
 def play(order: dict[str, Any]) -> None:
     """Carry out an order in this process: a home is mended, then goes through its days."""
-    from flows.running import begin
+    from flows.running import begin, wall_clock
     from flows.settings import load_settings
 
     home = Path(order["home"])
@@ -117,7 +117,7 @@ def play(order: dict[str, Any]) -> None:
         for number in order["days"]:
             run = begin(day(number).to_pydatetime(), settings=settings)
             run.home.registry.mend_paths()
-            _one_day(run, number, clock=lambda: run.clock() + later, api=api)
+            _one_day(run, number, clock=lambda: wall_clock() + later, api=api)
 
 
 def _one_day(run: Any, number: float, *, clock: Callable[[], datetime], api: str) -> None:
@@ -127,9 +127,7 @@ def _one_day(run: Any, number: float, *, clock: Callable[[], datetime], api: str
     home, pipeline = run.home, run.home.pipeline(NAME)
     everyday.ingest(home, pipeline, as_of=run.as_of)
     if number == CARE:
-        everyday.train(
-            home, pipeline, as_of=run.as_of, clock=clock, holder=run.holder, who="Ada"
-        )
+        everyday.train(home, pipeline, as_of=run.as_of, clock=clock, holder=run.holder, who="Ada")
     everyday.score(home, pipeline, as_of=run.as_of)
     watched = everyday.monitor(home, pipeline, as_of=run.as_of, clock=clock)
     if api and watched.request is not None:
@@ -175,7 +173,13 @@ def _prefect(home: Path) -> Iterator[str]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             with heard.open("ab") as file:
                 file.write(body + b"\n")
-            self.send_response(204)
+            self._answer(204)
+
+        def do_GET(self) -> None:
+            self._answer(404)  # it has no token against forged requests to give
+
+        def _answer(self, code: int) -> None:
+            self.send_response(code)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:

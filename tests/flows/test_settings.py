@@ -179,7 +179,7 @@ def test_a_secret_that_is_not_set_is_named_with_what_to_do(home: Path, write: Wr
         ("postgresql://u@db/ledger", "postgresql://u@db/ledger"),
         ("http://127.0.0.1:4200/api", "http://127.0.0.1:4200/api"),
         ("http://host:80/a@b", "http://host:80/a@b"),
-        ("sqlite:////home/ada/ledger.db", "sqlite:////home/ada/ledger.db"),
+        ("sqlite:////var/data/ledger.db", "sqlite:////var/data/ledger.db"),
     ],
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:

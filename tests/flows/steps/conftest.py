@@ -215,13 +215,13 @@ def care(_ingested: Path, tmp_path: Path) -> Care:
 @pytest.fixture
 def trained(_trained: Path, tmp_path: Path) -> Care:
     """Give a home of one's own whose first model took charge on day 60."""
-    return open_care(shutil.copytree(_trained, tmp_path / "home"))
+    return open_care(shutil.copytree(_trained, tmp_path / "trained"))
 
 
 @pytest.fixture
 def retrained(_retrained: Path, tmp_path: Path) -> Care:
     """Give a home of one's own whose second model took charge on day 100."""
-    return open_care(shutil.copytree(_retrained, tmp_path / "home"))
+    return open_care(shutil.copytree(_retrained, tmp_path / "retrained"))
 
 
 @pytest.fixture(scope="package", name="day")

@@ -1,0 +1,293 @@
+"""The loop over history: every row is predicted by somebody who could not know its label."""
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.answers import Answers
+from components.errors import NotEnoughHistoryError, TrainingError
+from components.pipelines import Pipeline, parse_duration
+from driftwheel.backtesting import backtest, stretch_of
+from flows.steps import replay as replaying
+from flows.steps import training
+from flows.steps.contenders import read_contender
+from flows.steps.replay import Replayed, Stretch, first_recipe, replay
+from flows.steps.replay_score import joined, score_with_interval
+from flows.steps.rivals import NAIVE
+
+START = pd.Timestamp("2024-01-01", tz="UTC")
+
+
+def day(number: float) -> pd.Timestamp:
+    return START + pd.Timedelta(days=number)
+
+
+def pipeline(**fields: Any) -> Pipeline:
+    given = {
+        "name": "rides",
+        "source": {"path": "rides.csv"},
+        "time": "at",
+        "target": "count",
+        "task": "regression",
+        "label_delay": "2d",
+        "columns": {"heat": "number"},
+        "candidates": ["linear"],
+        "window": "last 14d",
+        "holdout": {"least_rows": 20, "most": "7d"},
+        "monitor": {"window": "7d", "least_rows": 10},
+        "policy": {"kind": "drift", "share": 0.5, "needed": 1, "of": 1, "cooldown": "7d"},
+    }
+    return Pipeline.model_validate({**given, **fields})
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Make six rows a day for 80 days; on day 50 the world changes. Labels take 2 to 4 days."""
+    chance = np.random.default_rng(3)
+    at = pd.date_range(START, periods=80 * 6, freq="4h")
+    later = np.arange(len(at)) >= 50 * 6
+    heat = chance.normal(size=len(at)) + np.where(later, 4.0, 0.0)
+    label = np.where(later, 90 - 10 * heat, 50 + 10 * heat) + chance.normal(size=len(at))
+    delay = pd.to_timedelta(chance.uniform(2, 4, len(at)), unit="D")
+    made = pd.DataFrame({"event_time": at, "heat": heat, "label": label})
+    made["known_time"] = made["event_time"] + delay
+    made.loc[::25, ["label", "known_time"]] = [None, None]  # nobody ever counted those
+    made["known_time"] = pd.to_datetime(made["known_time"], utc=True)
+    return made.assign(record_id=made["event_time"].astype(str))
+
+
+STRETCH = Stretch(day(0), day(30), day(80))
+
+
+class Fits:
+    """Listens to every fit that takes charge: its moment, and the rows it learnt from."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.all: list[tuple[pd.Timestamp, training.Trained]] = []
+        real = training.fit_on
+
+        def fit_on(*given: Any, until: pd.Timestamp, **more: Any) -> training.Trained:
+            trained = real(*given, until=until, **more)
+            self.all.append((until, trained))
+            return trained
+
+        monkeypatch.setattr(training, "fit_on", fit_on)
+
+    def moment(self, model: Any) -> pd.Timestamp:
+        """Say when a fitted model was fitted."""
+        return next(until for until, trained in self.all if trained.fitted is model)
+
+
+def run(rows: pd.DataFrame, text: str, **fields: Any) -> Replayed:
+    spec = pipeline(**fields)
+    recipe = first_recipe(rows, spec, STRETCH)
+    return replay(rows, spec, read_contender(text, spec), STRETCH, recipe=recipe)
+
+
+@pytest.mark.parametrize("text", ["never", "periodic:5d", "periodic:10d+gate", "drift"])
+def test_no_row_is_predicted_by_a_model_that_knew_its_label(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    fits = Fits(monkeypatch)
+    in_charge: dict[str, pd.Timestamp] = {}
+    real = replaying._Replay._put_in_charge
+
+    def watch(self: Any, trained: training.Trained, moment: pd.Timestamp) -> None:
+        real(self, trained, moment)
+        in_charge[self.rival.version] = fits.moment(trained.fitted)
+
+    monkeypatch.setattr(replaying._Replay, "_put_in_charge", watch)
+    done = run(rows, text)
+    known = rows.set_index("event_time")["known_time"]
+    assert in_charge
+    for stretch, _ in done.predicted:
+        for version, predicted in stretch.groupby("version"):
+            fitted_at = in_charge[str(version)]
+            assert (known[predicted["event_time"]] > fitted_at).all()
+            assert (predicted["event_time"] > fitted_at).all()
+    for until, trained in fits.all:
+        assert (trained.rows["known_time"] <= until).all()
+
+
+def test_every_labelled_row_after_the_first_training_is_predicted_once(rows: pd.DataFrame) -> None:
+    expected = rows[(rows["event_time"] > day(30)) & rows["label"].notna()]
+    for text in ("never", "periodic:5d", "drift"):
+        scored, answers = joined(run(rows, text).predicted)
+        assert scored["event_time"].tolist() == expected["event_time"].tolist()
+        assert len(answers) == len(expected)
+
+
+def test_never_never_retrains(rows: pd.DataFrame) -> None:
+    done = run(rows, "never")
+    assert (done.fits, done.promotions, done.refusals, done.waits) == (0, 0, 0, 0)
+    assert {v for stretch, _ in done.predicted for v in stretch["version"]} == {"1"}
+    assert [one.event for one in done.timeline if one.event] == ["promoted"], "the first"
+
+
+@pytest.mark.parametrize(("text", "fits"), [("periodic:5d", 9), ("periodic:7d", 7)])
+def test_a_calendar_without_a_gate_fits_at_every_date(
+    rows: pd.DataFrame, text: str, fits: int
+) -> None:
+    done = run(rows, text)
+    assert (done.fits, done.promotions) == (fits, fits)
+    promoted = [one.at for one in done.timeline if one.event == "promoted"]
+    assert set(np.diff(pd.DatetimeIndex(promoted))) == {parse_duration(text.split(":")[1])}
+
+
+def test_behind_a_gate_a_calendar_promotes_what_is_better_only(rows: pd.DataFrame) -> None:
+    done = run(rows, "periodic:5d+gate")
+    said = Counter(one.event for one in done.timeline if one.event)
+    assert said["promoted"] == done.promotions + 1
+    assert 0 < done.promotions < 9
+    assert done.refusals + done.waits > 0
+    assert all(one.reason for one in done.timeline if one.event)
+
+
+def test_drift_retrains_after_the_change_and_not_before(rows: pd.DataFrame) -> None:
+    done = run(rows, "drift")
+    decided = [one.at for one in done.timeline if one.event][1:]
+    assert decided
+    assert min(decided) > day(50)
+    assert "drift in" in next(one.reason for one in done.timeline if one.at == decided[0])
+
+
+def test_a_retrained_model_is_worth_it_where_the_world_changed(rows: pd.DataFrame) -> None:
+    scores = {}
+    for text in ("never", "periodic:5d"):
+        scored, answers = joined(run(rows, text).predicted)
+        scores[text], (low, high) = score_with_interval(scored, answers, pipeline())
+        assert low < scores[text] < high
+    assert scores["periodic:5d"] < scores["never"] / 2
+
+
+def test_a_first_model_that_is_refused_leaves_the_naive_baseline(rows: pd.DataFrame) -> None:
+    noise = rows.assign(heat=np.random.default_rng(1).normal(size=len(rows)))
+    done = run(noise, "never")
+    assert done.timeline[0].event in {"refused", "wait"}
+    assert {v for stretch, _ in done.predicted for v in stretch["version"]} == {NAIVE}
+
+
+def test_a_fit_that_fails_leaves_whoever_is_in_charge(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = training.fit_on
+
+    def fit_on(*given: Any, until: pd.Timestamp, **more: Any) -> Any:
+        if until > day(40):
+            raise TrainingError("linear had no luck")
+        return real(*given, until=until, **more)
+
+    monkeypatch.setattr(training, "fit_on", fit_on)
+    done = run(rows, "periodic:10d")
+    assert [one.event for one in done.timeline] == ["promoted"] * 2 + ["failed"] * 3
+    assert done.fits == 1
+    assert any("linear had no luck" in one.reason for one in done.timeline)
+
+
+def test_the_rows_given_are_left_as_they_are(rows: pd.DataFrame) -> None:
+    before = rows.copy()
+    run(rows, "drift")
+    pd.testing.assert_frame_equal(rows, before)
+
+
+def test_the_same_history_gives_the_same_story(rows: pd.DataFrame) -> None:
+    first, again = run(rows, "drift"), run(rows, "drift")
+    assert first.timeline == again.timeline
+
+
+# --- classes -------------------------------------------------------------------------------------
+
+
+def test_stretches_with_other_classes_are_put_together() -> None:
+    def part(names: str, shares: list[list[float]]) -> tuple[pd.DataFrame, Answers]:
+        rows = pd.DataFrame({"event_time": [START] * len(shares), "label": list(names[:1])})
+        return rows, Answers.of_output(np.array(shares), tuple(names))
+
+    rows, answers = joined([part("ab", [[0.3, 0.7]]), part("bc", [[0.4, 0.6]])])
+    assert answers.classes == ("a", "b", "c")
+    assert answers.probabilities is not None
+    assert answers.probabilities.tolist() == [[0.3, 0.7, 0.0], [0.0, 0.4, 0.6]]
+    assert list(answers.values) == ["b", "c"]
+    assert len(rows) == 2
+
+
+def test_a_binary_history_replays(rows: pd.DataFrame) -> None:
+    names = rows["label"].gt(50).map({True: "yes", False: "no"}).where(rows["label"].notna(), None)
+    named = rows.assign(label=names)
+    done = run(named, "periodic:10d", task="binary")
+    scored, answers = joined(done.predicted)
+    value, _ = score_with_interval(scored, answers, pipeline(task="binary"))
+    assert 0.5 < value <= 1
+
+
+# --- from the source -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path: Path, rows: pd.DataFrame) -> Pipeline:
+    """Write the history to a file, as a pipeline's source."""
+    table = rows.rename(columns={"event_time": "at", "label": "count"})
+    table[["at", "heat", "count"]].to_csv(tmp_path / "rides.csv", index=False)
+    return pipeline(file=tmp_path / "rides.yaml", first_train="2024-01-31")
+
+
+def test_a_backtest_reads_the_source_and_recommends_the_best(source: Pipeline) -> None:
+    told: list[tuple[str, float]] = []
+    found = backtest(source, ["never", "periodic:5d"], told=lambda *said: told.append(said))
+    document = found.document
+    assert document["recommended"] == "periodic:5d"
+    assert list(document["policies"]) == ["never", "periodic:5d"]
+    assert document["rows_scored"] == document["policies"]["never"]["rows_scored"]
+    assert (document["from"], document["metric"]) == (day(30).isoformat(), "mae")
+    assert document["recipe"] == "linear on last 14d"
+    assert told[-1][1] == pytest.approx(1.0)
+
+
+def test_without_policies_three_are_compared(source: Pipeline) -> None:
+    policies = backtest(source).document["policies"]
+    assert list(policies) == ["never", "periodic:28d", "default"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(day(90), None), (day(30), day(20)), (None, day(30)), (day(80), None)],
+    ids=["after all", "backwards", "nothing between", "at the last row"],
+)
+def test_a_history_too_short_is_said_with_what_to_do(
+    source: Pipeline, start: pd.Timestamp | None, end: pd.Timestamp | None
+) -> None:
+    with pytest.raises(NotEnoughHistoryError, match=r"holds events from 2024-01-01 to 2024-03-20"):
+        backtest(source, ["never"], start=start, end=end)
+
+
+def test_a_first_training_without_enough_rows_is_said(source: Pipeline) -> None:
+    done = backtest(source, ["never"], start=day(3), end=day(10)).document["policies"]["never"]
+    assert done["timeline"][0]["event"] in {"wait", "failed"}
+    assert done["rows_scored"] > 30, "the naive baseline answers"
+
+
+def test_labels_that_never_come_are_said(source: Pipeline) -> None:
+    table = pd.read_csv(source.source_path)
+    table.assign(count=None).to_csv(source.source_path, index=False)
+    with pytest.raises(NotEnoughHistoryError, match="whose label ever came"):
+        backtest(source, ["never"])
+
+
+def test_labels_that_stop_coming_end_the_score(source: Pipeline) -> None:
+    table = pd.read_csv(source.source_path)
+    table.loc[60 * 6 :, "count"] = None
+    table.to_csv(source.source_path, index=False)
+    document = backtest(source, ["never", "periodic:5d"]).document
+    assert document["rows_scored"] < 30 * 6
+    assert document["policies"]["never"]["timeline"][-1]["score"] is not None
+
+
+def test_the_stretch_ends_where_the_events_do(rows: pd.DataFrame) -> None:
+    stretch = stretch_of(rows, pipeline(first_train="2024-02-01"), start=None, end=day(500))
+    assert stretch == Stretch(day(0), day(31), rows["event_time"].max())
+    assert timedelta(days=48) < stretch.end - stretch.start

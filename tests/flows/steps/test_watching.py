@@ -1,0 +1,200 @@
+"""Each window is measured once, judged in words, and many alarms are one request."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+
+from components.stores.ledger import Outcome
+from flows.steps.rivals import NAIVE
+from flows.steps.scoring import score
+from flows.steps.watching import watch, windows_due
+
+
+def until(care, moment: pd.Timestamp) -> None:
+    """Ingest and score as of a moment."""
+    care.ingest(moment)
+    score(care.home, care.pipeline, as_of=moment)
+
+
+def look(care, moment: pd.Timestamp):
+    return watch(care.home, care.pipeline, as_of=moment, clock=care.clock)
+
+
+def hold(care, moment: pd.Timestamp) -> None:
+    """Let a first decision stand, without a model."""
+    outcome = Outcome(pipeline="bikes", what="refused", who="Ada", why="no gain", as_of=moment)
+    care.ledger.record(outcome, now=care.clock())
+
+
+def test_before_the_first_decision_nothing_is_measured(care, day) -> None:
+    seen = look(care, day(60))
+    assert (seen.windows, seen.measurements, seen.request) == (0, (), None)
+    assert seen.verdict.action == "hold"
+
+
+def test_a_window_that_began_before_the_first_model_is_not_measured(trained, day) -> None:
+    trained.ingest(day(91))
+    due = windows_due(trained.home, trained.pipeline, as_of=day(91))
+    assert [window.start for window in due] == [day(63), day(70), day(77), day(84)]
+
+
+def test_a_window_is_measured_once(trained, day) -> None:
+    until(trained, day(70))
+    seen = look(trained, day(70))
+    assert seen.windows == 1
+    measured = {m.name for m in seen.measurements}
+    assert {"drift", "drift_share", "live_error", "naive_error", "labelled_share"} <= measured
+    version = trained.home.lake.version("bikes", "measurements")
+    again = look(trained, day(70.5))
+    assert again.windows == 0
+    assert again.measurements == seen.measurements
+    assert trained.home.lake.version("bikes", "measurements") == version
+
+
+def test_windows_that_were_missed_are_measured_afterwards(trained, day) -> None:
+    until(trained, day(91))
+    assert look(trained, day(91)).windows == 4
+    rows = trained.rows("measurements")
+    assert sorted(set(rows["window_end"])) == [day(70), day(77), day(84), day(91)]
+    assert not rows["measurement_id"].duplicated().any()
+    assert set(rows["known_time"]) == {day(91)}
+    assert set(rows["model_version"]) == {"2"}
+
+
+def test_an_earlier_moment_asked_later_adds_nothing(trained, day) -> None:
+    until(trained, day(77))
+    look(trained, day(77))
+    before = trained.home.lake.version("bikes", "measurements")
+    look(trained, day(70))
+    assert trained.home.lake.version("bikes", "measurements") == before
+
+
+def test_the_live_error_is_that_of_the_predictions_whose_label_is_known(trained, day) -> None:
+    until(trained, day(70))
+    found = {m.name: m for m in look(trained, day(70)).measurements}
+    assert found["live_error"].rows == 6 * 8 + 1, "of the seventh day the first label only"
+    assert found["labelled_share"].value == pytest.approx(49 / 56)
+    made = trained.rows("predictions").merge(trained.rows("labels"), on="record_id")
+    inside = made[(made["event_time_x"] >= day(63)) & (made["event_time_x"] < day(70))]
+    error = (inside["prediction"] - inside["label"]).abs().mean()
+    assert found["live_error"].value == pytest.approx(error)
+    assert found["live_error"].value < found["naive_error"].value
+
+
+def test_one_window_of_drift_asks_for_nothing_two_do(trained, day) -> None:
+    until(trained, day(77))
+    once = look(trained, day(77))
+    assert (once.verdict.action, once.request) == ("hold", None)
+    assert "1 of the last 2 windows drifted" in once.verdict.reason
+    until(trained, day(84))
+    twice = look(trained, day(84))
+    assert (twice.verdict.action, twice.verdict.cause) == ("retrain", "drift")
+    assert "heat" in twice.verdict.reason
+    request = trained.ledger.find(twice.request.id)
+    assert (request.cause, request.reason, request.as_of) == (
+        "drift",
+        twice.verdict.reason,
+        day(84),
+    )
+    assert (request.state, request.champion_version) == ("open", "2")
+    verdicts = trained.ledger.verdicts("bikes")
+    assert [(v.action, v.request_id) for v in verdicts] == [
+        ("hold", None),
+        ("retrain", request.id),
+    ]
+
+
+def test_ten_monitors_are_one_request_and_one_copy_of_each_number(trained, day) -> None:
+    until(trained, day(84))
+    with ThreadPoolExecutor(3) as several:
+        seen = list(several.map(lambda _: look(trained, day(84)), range(10)))
+    assert len({one.request.id for one in seen}) == 1
+    assert len(trained.ledger.pending("bikes")) == 1
+    assert len(trained.ledger.verdicts("bikes")) == 1
+    assert not trained.rows("measurements")["measurement_id"].duplicated().any()
+
+
+def test_a_later_alarm_joins_the_request_that_waits(trained, day) -> None:
+    until(trained, day(91))
+    first = look(trained, day(84)).request
+    later = look(trained, day(91)).request
+    assert later is not None
+    assert later.id == first.id
+    assert len(trained.ledger.merges(first.id)) == 1
+
+
+def test_within_the_cooldown_nothing_is_asked(trained, day) -> None:
+    trained.change(policy={"kind": "drift", "share": 0.5, "needed": 2, "of": 3, "cooldown": "30d"})
+    until(trained, day(84))
+    seen = look(trained, day(84))
+    assert (seen.verdict.action, seen.request) == ("hold", None)
+    assert "the cooldown is 30d" in seen.verdict.reason
+    assert trained.ledger.pending("bikes") == []
+
+
+def test_a_champion_too_old_is_asked_to_be_replaced(trained, day) -> None:
+    trained.change(max_age="9d")
+    trained.change(policy={"kind": "never", "cooldown": "5d"})
+    until(trained, day(70))
+    seen = look(trained, day(70))
+    assert seen.verdict.cause == "max_age"
+    assert trained.ledger.find(seen.request.id).cause == "max_age"
+
+
+def test_windows_of_an_earlier_champion_do_not_count_against_this_one(retrained, day) -> None:
+    until(retrained, day(105))
+    seen = look(retrained, day(105))
+    assert seen.windows == 6
+    assert seen.verdict.action == "hold"
+    assert "no window measured since the champion took charge" in seen.verdict.reason
+    until(retrained, day(112))
+    look(retrained, day(112))
+    rows = retrained.rows("measurements").set_index("window_end")["model_version"]
+    assert set(rows[day(105)]) == {"2"}, "version 4 took charge within it"
+    assert set(rows[day(112)]) == {"4"}
+
+
+def test_without_a_model_the_naive_baseline_is_watched(care, day) -> None:
+    hold(care, day(60))
+    until(care, day(70))
+    seen = look(care, day(70))
+    assert {m.name for m in seen.measurements} == {"live_error", "naive_error", "labelled_share"}
+    assert set(care.rows("measurements")["model_version"]) == {NAIVE}
+    assert "no model is in charge" in seen.verdict.reason
+
+
+# --- classes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def classes(fresh, world, day):
+    """Give a pipeline of classes: from day 24 on there is a third one."""
+    rows = world(50)
+    third = ("ab" * 96 + "abc" * 70)[: len(rows)]
+    fresh.write(rows.assign(count=list(third)))
+    fresh.change(task="multiclass")
+    fresh.ingest(day(14))
+    hold(fresh, day(14))
+    return fresh
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc"])
+def test_a_class_that_appears_later_is_measured_not_stumbled_over(classes, day, metric) -> None:
+    classes.change(metric=metric)
+    for number in (21, 24, 28, 35):
+        until(classes, day(number))
+    assert look(classes, day(35)).windows == 3
+    rows = classes.rows("measurements")
+    live = rows[rows["name"] == "live_error"].set_index("window_end")
+    assert live["value"].notna().all()
+    assert (live["rows"] > 40).all()
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc"])
+def test_a_window_without_any_label_cannot_tell(classes, day, metric) -> None:
+    classes.change(metric=metric)
+    classes.change(label_delay="60d")
+    until(classes, day(28))
+    live = next(m for m in look(classes, day(21)).measurements if m.name == "live_error")
+    assert (live.status, live.value, live.rows) == ("cannot_tell", None, 0)
