@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from components.errors import DriftwheelError, LeaseLostError
+from components.errors import DriftwheelError, LeaseLostError, StoreError
 from components.failpoints import failpoint
 from components.pipelines import Pipeline
 from flows.steps import training
@@ -106,7 +106,7 @@ def _train_and_decide(
     with open_run(home, assignment) as run:
         result = _train(home, assignment, run, rival, stage=stage, told=told)
         record_gate(run, result.decision, result.tested_version, result.served)
-        return _decide(home, assignment, run, rival, result, clock)
+        return _decide(home, assignment, run, rival, result, clock=clock, told=told)
 
 
 def _train(
@@ -182,7 +182,9 @@ def _decide(
     run: "Run",
     rival: Rival,
     result: Result,
+    *,
     clock: Clock,
+    told: Callable[[str], None],
 ) -> "Decision":
     """Write the decision and, with it, the promotion; then let MLflow's aliases follow."""
     outcome = _outcome(
@@ -199,7 +201,11 @@ def _decide(
     promotion = _promotion(assignment, rival, result)
     decision = home.ledger.conclude(assignment.lease, outcome, promotion=promotion, now=clock())
     failpoint("after-cas-before-alias")
-    copy_aliases(home, assignment.pipeline.name)
+    try:
+        copy_aliases(home, assignment.pipeline.name)
+    except StoreError as problem:
+        # The decision stands in the ledger; MLflow's aliases are its copy.
+        told(f"decided, but MLflow's aliases lag behind until the next reconcile: {problem}")
     failpoint("after-alias")
     return decision
 

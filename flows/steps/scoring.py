@@ -61,7 +61,7 @@ def _pending_by_version(
     care = _under_care_since(home, pipeline, as_of)
     labelled = set(labels_known(home.lake, pipeline, as_of=as_of)[RECORD_ID])
     waiting = ~pending[RECORD_ID].isin(labelled)
-    pending = pending[waiting | (pending[KNOWN_TIME] > care)]
+    pending = pending[waiting | (pending[KNOWN_TIME] >= care)]
     versions = _in_charge(home.ledger.promotions(pipeline.name), pending[KNOWN_TIME], as_of)
     return {str(version): rows for version, rows in pending.groupby(versions)}
 

@@ -101,7 +101,9 @@ ALONE = [
     "after-gate-before-cas",
     "after-cas",
     "after-cas-before-alias",
-    "between-aliases",
+    "between-aliases:1",
+    "between-aliases:2",
+    "between-aliases:3",
     "after-alias",
 ]
 EVENTS = ("before-event", "event-sent")
