@@ -52,6 +52,8 @@ from components.packages.scorer import load_package
 from components.stores.registry import Registry
 from flows.settings import CLONE
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("one_round.py")
 KILLED = -9
 LATER = 120  # seconds on the clock after a kill: twice the term of a lease
@@ -103,7 +105,6 @@ ALONE = [
     "after-cas-before-alias",
     "between-aliases:1",
     "between-aliases:2",
-    "between-aliases:3",
     "after-alias",
 ]
 EVENTS = ("before-event", "event-sent")
