@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from flows.settings import Settings, arm_failpoints, load_settings, silence_telemetry
@@ -60,7 +60,7 @@ def begin(
 ) -> Run:
     """Open the home for one run; `as_of` is now when not given, and UTC when naive."""
     silence_telemetry()
-    arm_failpoints()
+    _armed()
     settings = settings or _bound.get() or load_settings()
     return Run(settings, _opened(settings), moment(as_of), flow_run_id)
 
@@ -90,6 +90,12 @@ def moment(as_of: datetime | None) -> "pd.Timestamp":
 def user() -> str:
     """Name the person at the terminal."""
     return getpass.getuser()
+
+
+@cache
+def _armed() -> None:
+    """Arm once a process, so that the visits of a failpoint are counted over all its runs."""
+    arm_failpoints()
 
 
 @lru_cache(maxsize=4)

@@ -102,7 +102,10 @@ def _train_and_decide(
     told: Callable[[str], None],
 ) -> "Decision":
     rival = open_rival(home, assignment.pipeline.name)
-    home.registry.ensure(assignment.pipeline.name)
+    # We hold the lease: whatever an earlier worker on this request left open is dead.
+    home.registry.settle_left_behind(
+        assignment.pipeline.name, "driftwheel.request", assignment.request.id
+    )
     with open_run(home, assignment) as run:
         result = _train(home, assignment, run, rival, stage=stage, told=told)
         record_gate(run, result.decision, result.tested_version, result.served)

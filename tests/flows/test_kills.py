@@ -240,6 +240,9 @@ def mlflow(home: Path) -> dict[str, Any]:
     client = MlflowClient(uri, registry_uri=uri)
     versions = sorted(client.search_model_versions("name = 'bikes'"), key=lambda v: int(v.version))
     made_for = [version.tags["driftwheel.made_for"] for version in versions]
+    experiment = client.get_experiment_by_name("bikes")
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    assert not [run.info.run_id for run in runs if run.info.status == "RUNNING"]
     assert len(set(made_for)) == len(made_for)
     registry = Registry(uri, owner="nobody", artifacts=home / "mlruns" / "artifacts")
     for number, _, digest in promoted(home):

@@ -178,6 +178,37 @@ class Registry:
         with asking("end a run", self.tracking_uri):
             self._client.set_terminated(run.id, "FINISHED")
 
+    def settle_left_behind(self, pipeline: str, tag: str, value: str) -> int:
+        """End the runs that a killed worker left RUNNING, and the models it left half-made.
+
+        Call it only while nobody else can be at work on what the tag names.
+
+        Parameters
+        ----------
+        tag, value : str
+            Which runs: those of the pipeline that carry this tag.
+
+        Returns
+        -------
+        int
+            Runs that were ended, as KILLED.
+
+        """
+        experiment = self.experiment_id(pipeline)
+        chosen = f"tags.`{tag}` = '{value}' and attributes.status = 'RUNNING'"
+        with asking("settle what a killed worker left", self.tracking_uri):
+            left = self._client.search_runs([experiment], chosen)
+            for run in left:
+                self._fail_half_made(experiment, run.info.run_id)
+                self._client.set_terminated(run.info.run_id, "KILLED")
+        return len(left)
+
+    def _fail_half_made(self, experiment: str, run_id: str) -> None:
+        made = self._client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+        for model in made:
+            if model.status == LoggedModelStatus.PENDING:
+                self._client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+
     def _end_as_failed(self, run_id: str, problem: BaseException) -> None:
         try:
             self._client.set_terminated(run_id, "FAILED")

@@ -160,6 +160,20 @@ def test_a_run_that_raises_ends_failed_and_raises_on(registry, problem):
     assert client_of(registry).get_run(run.id).info.status == "FAILED"
 
 
+def test_what_a_killed_worker_left_open_is_ended_and_nothing_else(registry):
+    client, experiment = client_of(registry), registry.experiment_id("bike")
+    dead, other = (
+        client.create_run(experiment, tags={"driftwheel.request": name}).info.run_id
+        for name in ("rr-1", "rr-2")
+    )
+    half = client.create_logged_model(experiment, "package", source_run_id=dead).model_id
+    assert registry.settle_left_behind("bike", "driftwheel.request", "rr-1") == 1
+    assert client.get_run(dead).info.status == "KILLED"
+    assert client.get_logged_model(half).status == "FAILED"
+    assert client.get_run(other).info.status == "RUNNING"
+    assert registry.settle_left_behind("bike", "driftwheel.request", "rr-1") == 0
+
+
 def test_nothing_is_printed(registry, package, rows, tmp_path, capfd):
     uri, run_id = log(registry, package, rows)
     registry.register("bike", uri, run_id)
