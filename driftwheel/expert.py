@@ -76,12 +76,20 @@ def deploy(
 
 
 def rollback(
-    context: typer.Context, name: Name, reason: Reason, as_of: AsOf = None, json: Json = False
+    context: typer.Context,
+    name: Name,
+    reason: Reason,
+    epoch: Annotated[
+        int | None,
+        typer.Option(help="Take back this epoch; default: the present one.", show_default=False),
+    ] = None,
+    as_of: AsOf = None,
+    json: Json = False,
 ) -> None:
     """Put the previous version back in charge."""
     from driftwheel.stepping import run_rollback
 
-    done = run_rollback(settings_of(context), name, reason, as_of)
+    done = run_rollback(settings_of(context), name, reason, as_of, epoch=epoch)
     if json:
         print_json(done)
     else:

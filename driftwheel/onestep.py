@@ -106,5 +106,7 @@ def _tell(done: dict[str, Any], words: str, *, as_json: bool) -> None:
 def _tell_decision(done: dict[str, Any], *, as_json: bool) -> None:
     version = f" version {done['served_version']}" if done.get("served_version") else ""
     _tell(done, f"{done['pipeline']}: {done['what']}{version}: {done.get('why')}", as_json=as_json)
+    if done["what"] == "failed":
+        raise typer.Exit(1)
     if done["what"] == "no-op" and not as_json:
         say("nothing was done here: the request is closed, or another worker has it")

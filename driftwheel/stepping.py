@@ -143,25 +143,40 @@ def _decision(pipeline: str, decision: "Decision | None") -> dict[str, Any]:
 
 
 def run_rollback(
-    settings: Settings, pipeline: str, reason: str, as_of: datetime | None
+    settings: Settings,
+    pipeline: str,
+    reason: str,
+    as_of: datetime | None,
+    *,
+    epoch: int | None = None,
 ) -> dict[str, Any]:
     """Roll back, as a flow run where a server answers."""
     from flows.servers import live_api
-    from flows.steps.taking_charge import roll_back
+    from flows.steps.taking_charge import epoch_to_end, roll_back
 
     run = begin(as_of, settings=settings)
     spec = run.home.pipeline(pipeline)
+    ended = epoch if epoch is not None else epoch_to_end(run.home, pipeline)
     api = live_api(settings)
     if api:
         with talking_to(api, settings):
             return run_flow(
                 "rollback",
+                epoch=ended,
                 pipeline=pipeline,
                 reason=reason,
                 who=user(),
                 as_of=run.as_of.to_pydatetime(),
             )
-    decision = roll_back(run.home, spec, who=user(), why=reason, as_of=run.as_of, clock=run.clock)
+    decision = roll_back(
+        run.home,
+        spec,
+        who=user(),
+        why=reason,
+        as_of=run.as_of,
+        clock=run.clock,
+        epoch=ended,
+    )
     return decision_row(decision)
 
 

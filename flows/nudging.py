@@ -19,6 +19,7 @@ def nudge(run: Run, request: "Request") -> str | None:
     from components.errors import StoreUnreachableError
     from flows.events import emit_retrain_requested
     from flows.flow_run import logged
+    from flows.steps.leasing import event_id
 
     if request.event_id or request.state == "closed":
         return request.event_id
@@ -30,6 +31,7 @@ def nudge(run: Run, request: "Request") -> str | None:
             pipeline=request.pipeline,
             request_id=request.id,
             flow_run_id=run.flow_run_id,
+            event_id=event_id(run.home.ledger.ledger_id, request.id),
         )
     except StoreUnreachableError as problem:
         logged(str(problem))

@@ -21,12 +21,16 @@ def retrain(
     as_of: datetime | None = None,
     by_reconcile: bool = False,
 ) -> dict[str, Any]:
-    """Take the lease of a request and see it through to a decision."""
+    """Take the lease of a request and see it through to a decision.
+
+    A request is carried out as of its own moment; `as_of` only names the run.
+    """
     # Inside, not on top: the process of every run pays for what this module imports.
     from flows.artifacts import show_decision
     from flows.flow_run import logged, this_run
     from flows.stages import as_task
     from flows.steps import everyday
+    from flows.steps.leasing import AUTOMATION
     from flows.steps.telling import decision_row
 
     run = this_run(as_of)
@@ -36,8 +40,7 @@ def retrain(
         request_id,
         clock=run.clock,
         holder=run.holder,
-        who="reconcile" if by_reconcile else "automation",
-        as_of=None if as_of is None else run.as_of,
+        who="reconcile" if by_reconcile else AUTOMATION,
         flow_run_id=run.flow_run_id,
         by_reconcile=by_reconcile,
         stage=as_task,

@@ -19,7 +19,7 @@ def rollback(
     as_of: datetime | None = None,
     epoch: int | None = None,
 ) -> dict[str, Any]:
-    """Roll back once; naming the same epoch again changes nothing."""
+    """Roll back once; saying it again changes nothing, unless an earlier epoch is named."""
     # Inside, not on top: the process of every run pays for what this module imports.
     from flows.artifacts import show_decision
     from flows.flow_run import this_run
@@ -28,6 +28,7 @@ def rollback(
     from flows.steps.telling import decision_row
 
     run = this_run(as_of)
+    ended = epoch if epoch is not None else taking_charge.epoch_to_end(run.home, pipeline)
     decision = as_task("rollback", taking_charge.roll_back, network=True)(
         run.home,
         run.home.pipeline(pipeline),
@@ -35,7 +36,7 @@ def rollback(
         why=reason,
         as_of=run.as_of,
         clock=run.clock,
-        epoch=epoch,
+        epoch=ended,
     )
     show_decision(run, decision)
     return decision_row(decision)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 if TYPE_CHECKING:
     from flows.steps.home import Home
 
@@ -56,6 +58,13 @@ def copy_aliases(home: "Home", pipeline: str, *, by_hand: bool = False) -> list[
         Those that somebody moved; they were left alone unless `by_hand`.
 
     """
+    home.root.mkdir(parents=True, exist_ok=True)
+    # One at a time: a promotion and the scheduled reconcile may come together.
+    with FileLock(home.root / "aliases.lock"):
+        return _copy(home, pipeline, by_hand=by_hand)
+
+
+def _copy(home: "Home", pipeline: str, *, by_hand: bool) -> list[MovedAlias]:
     found = home.registry.aliases(pipeline)
     moved = [] if by_hand else _moved(home, pipeline, found)
     wanted = _wanted(home, pipeline)

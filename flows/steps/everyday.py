@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -75,22 +76,27 @@ def request_training(
 ) -> "Request":
     """Write the request of a training that a person or a calendar asks for.
 
-    The same moment and champion give the same request; one that is in flight is joined.
+    The same moment and champion give the same request, unless that one failed; one that is
+    in flight is joined.
     """
     # Who was in charge before that moment: a promotion that the same training led to must not
     # make it another request.
     before = [p.version for p in home.ledger.promotions(pipeline.name) if p.as_of < as_of]
     version = before[-1] if before else NAIVE
-    request, _ = home.ledger.request(
-        pipeline=pipeline.name,
-        cause="manual",
-        reason=why or f"asked for by {who}",
-        key=request_key(pipeline.name, "manual", as_of, version),
-        as_of=as_of,
-        champion=version,
-        evidence={"who": who},
-        now=clock(),
-    )
+    base = request_key(pipeline.name, "manual", as_of, version)
+    for attempt in count(1):
+        request, _ = home.ledger.request(
+            pipeline=pipeline.name,
+            cause="manual",
+            reason=why or f"asked for by {who}",
+            key=base if attempt == 1 else f"{base}|attempt {attempt}",
+            as_of=as_of,
+            champion=version,
+            evidence={"who": who},
+            now=clock(),
+        )
+        if request.outcome != "failed":
+            break
     return request
 
 
@@ -102,7 +108,6 @@ def retrain(
     clock: Clock,
     holder: str,
     who: str,
-    as_of: pd.Timestamp | None = None,
     flow_run_id: str = "",
     by_reconcile: bool = False,
     stage: Stage = plain,
@@ -139,7 +144,7 @@ def retrain(
         request=request,
         lease=lease,
         who=who,
-        as_of=as_of if as_of is not None else pd.Timestamp(request.as_of),
+        as_of=pd.Timestamp(request.as_of),
         by_reconcile=by_reconcile,
     )
     return carry_out(home, assignment, clock=clock, stage=stage, told=told)
@@ -163,6 +168,8 @@ def train(
     another worker is at it.
     """
     request = request_training(home, pipeline, as_of=as_of, clock=clock, who=who, why="")
+    if request.as_of != as_of:
+        told(f"joined {request.id}, which is in flight: as of {request.as_of.isoformat()}")
     decision = retrain(
         home,
         pipeline,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from components.errors import LeaseLostError, StoreError
 
@@ -14,7 +15,15 @@ if TYPE_CHECKING:
 TERM = timedelta(seconds=60)
 """How long a lease lasts without a heartbeat; a dead worker's request is free after this."""
 
+AUTOMATION = "automation"
+"""Who carries a request out when its event started the work."""
+
 Clock = Callable[[], datetime]
+
+
+def event_id(ledger_id: str, request_id: str) -> UUID:
+    """Name the event of a request: always the same, so that sent twice it counts once."""
+    return uuid5(NAMESPACE_URL, f"driftwheel:{ledger_id}:{request_id}")
 
 
 def claim(

@@ -6,6 +6,7 @@ The champion changes only at the end, in one transaction of the ledger that chec
 whatever goes wrong before leaves it in charge and closes the request with the reason.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,10 @@ from components.failpoints import failpoint
 from components.pipelines import Pipeline
 from flows.steps import training
 from flows.steps.aliases import copy_aliases
-from flows.steps.leasing import Clock, kept_alive
+from flows.steps.leasing import AUTOMATION, Clock, event_id, kept_alive
 from flows.steps.packaging import Packaged, package, register
 from flows.steps.rivals import Rival, open_rival
-from flows.steps.snapshots import take_snapshot
+from flows.steps.snapshots import Snapshot, table_versions, take_snapshot
 from flows.steps.stages import Stage, plain
 from flows.steps.training_record import open_run, record_evaluation, record_gate, record_snapshot
 
@@ -122,9 +123,7 @@ def _train(
     told: Callable[[str], None],
 ) -> Result:
     pipeline = assignment.pipeline
-    snapshot = stage("snapshot", take_snapshot, network=True)(
-        home.lake, pipeline, as_of=assignment.as_of
-    )
+    snapshot = stage("snapshot", bound_snapshot, network=True)(home, assignment)
     failpoint("during-preprocess")
     prepared = stage("preprocess", training.preprocess)(snapshot, pipeline, rival)
     record_snapshot(run, snapshot, prepared)
@@ -156,6 +155,20 @@ def _train(
     )
     version = _register(home, assignment, run, packed, "served", stage, "register-refit")
     return Result(decision, tested_version, (version, packed))
+
+
+def bound_snapshot(home: "Home", assignment: Assignment) -> Snapshot:
+    """Take the snapshot of a request, at the table versions of its first attempt.
+
+    Rows that came late meanwhile belong to the next request: one that is taken up again after
+    a kill must come to the same model.
+    """
+    name, mark = assignment.pipeline.name, f"snapshot:{assignment.request.id}"
+    kept = home.ledger.mark(name, mark)
+    versions = json.loads(kept) if kept else table_versions(home.lake, assignment.pipeline)
+    if not kept:
+        home.ledger.set_mark(name, mark, json.dumps(versions))
+    return take_snapshot(home.lake, assignment.pipeline, as_of=assignment.as_of, versions=versions)
 
 
 def _register(
@@ -238,11 +251,18 @@ def _outcome(home: "Home", assignment: Assignment, **said: Any) -> "Outcome":
         who=assignment.who,
         as_of=assignment.as_of,
         request_id=request.id,
-        event_id=request.event_id,
+        event_id=request.event_id or _event_heard(home, assignment),
         flow_run_id=assignment.lease.flow_run_id,
         by_reconcile=assignment.by_reconcile,
         **said,
     )
+
+
+def _event_heard(home: "Home", assignment: Assignment) -> str | None:
+    """Name the event that started this, where its sender died before it could note it."""
+    if assignment.who != AUTOMATION:
+        return None
+    return str(event_id(home.ledger.ledger_id, assignment.request.id))
 
 
 def _numbers(decision: "GateDecision") -> dict[str, Any]:

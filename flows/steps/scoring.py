@@ -41,9 +41,9 @@ def score(
 ) -> Scored:
     """Score what is known by `as_of` and not yet scored, each record once.
 
-    Records from before the pipeline came under care are history and not scored, unless
-    their label is unknown. A record is scored by the version that was in charge at its known
-    time, so a day that is run again, or late, gets the answer it would have got then.
+    Records whose label was known when the pipeline came under care are history and not
+    scored. A record is scored by the version that was in charge at its known time, so a day
+    that is run again, or late, gets the answer it would have got then.
     """
     by_version: dict[str, int] = {}
     for version, pending in _pending_by_version(home, pipeline, as_of).items():
@@ -58,12 +58,13 @@ def _pending_by_version(
 ) -> dict[str, pd.DataFrame]:
     scored = to_frame(home.lake.read(pipeline.name, "predictions", columns=[RECORD_ID]))
     pending = _unscored(home, pipeline, as_of, set(scored[RECORD_ID]))
+    labels = labels_known(home.lake, pipeline, as_of=as_of)
+    labelled = pending[RECORD_ID].map(labels.set_index(RECORD_ID)[KNOWN_TIME])
     care = _under_care_since(home, pipeline, as_of)
-    labelled = set(labels_known(home.lake, pipeline, as_of=as_of)[RECORD_ID])
-    waiting = ~pending[RECORD_ID].isin(labelled)
-    pending = pending[waiting | (pending[KNOWN_TIME] >= care)]
-    versions = _in_charge(home.ledger.promotions(pipeline.name), pending[KNOWN_TIME], as_of)
-    return {str(version): rows for version, rows in pending.groupby(versions)}
+    ours = labelled.isna() | (labelled > care) | (pending[KNOWN_TIME] >= care)
+    promotions = home.ledger.promotions(pipeline.name)
+    versions = _in_charge(promotions, pending.loc[ours, KNOWN_TIME], labelled[ours], as_of)
+    return {str(version): rows for version, rows in pending[ours].groupby(versions)}
 
 
 def _unscored(
@@ -88,11 +89,19 @@ def _under_care_since(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> 
     return pd.Timestamp(min(moments)) if moments else as_of
 
 
-def _in_charge(promotions: "list[Promotion]", moments: pd.Series, as_of: pd.Timestamp) -> pd.Series:
-    """Name for each moment the version in charge then.
+def _in_charge(
+    promotions: "list[Promotion]", moments: pd.Series, labelled: pd.Series, as_of: pd.Timestamp
+) -> pd.Series:
+    """Name for each record the version in charge at the moment it was known.
 
-    Records that waited from before the first promotion are answered by that first version,
-    which cannot have learnt from them: their label is unknown.
+    Before the first promotion that is the naive baseline; but a record that still waited for
+    its label at that promotion is answered by the model, which cannot have learnt from it.
+
+    Parameters
+    ----------
+    moments, labelled : Series of shape (n_records,)
+        When each record, and its label, were known; NaT where no label is known yet.
+
     """
     past: list[Promotion] = []
     for promotion in (one for one in promotions if one.as_of <= as_of):
@@ -103,7 +112,9 @@ def _in_charge(promotions: "list[Promotion]", moments: pd.Series, as_of: pd.Time
     starts = np.array([pd.Timestamp(p.as_of).value for p in past])
     place = np.searchsorted(starts, moments.astype("int64").to_numpy() * 1_000, side="left") - 1
     names = np.array([promotion.version for promotion in past])
-    return pd.Series(names[np.maximum(place, 0)], index=moments.index)
+    learnt = (labelled <= pd.Timestamp(past[0].as_of)).to_numpy()
+    in_force = np.where((place < 0) & learnt, NAIVE, names[np.maximum(place, 0)])
+    return pd.Series(in_force, index=moments.index)
 
 
 def _score_with(

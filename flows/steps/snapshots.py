@@ -94,8 +94,24 @@ def predictions_made(
     return to_frame(lake.read(pipeline.name, "predictions", where=where, params=params))
 
 
-def take_snapshot(lake: "Lake", pipeline: Pipeline, *, as_of: pd.Timestamp) -> Snapshot:
+def table_versions(lake: "Lake", pipeline: Pipeline) -> dict[str, int]:
+    """Name the versions of the tables that a training reads, as they are now."""
+    return {table: lake.version(pipeline.name, table) for table in ("records", "labels")}
+
+
+def take_snapshot(
+    lake: "Lake",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    versions: dict[str, int] | None = None,
+) -> Snapshot:
     """Bind what may be learnt from at a moment to the versions of the tables.
+
+    Parameters
+    ----------
+    versions : dict, optional
+        Read the tables at these versions; the newest by default.
 
     Raises
     ------
@@ -103,7 +119,7 @@ def take_snapshot(lake: "Lake", pipeline: Pipeline, *, as_of: pd.Timestamp) -> S
         If the tables do not exist yet.
 
     """
-    versions = {table: lake.version(pipeline.name, table) for table in ("records", "labels")}
+    versions = versions or table_versions(lake, pipeline)
     records = records_known(lake, pipeline, as_of=as_of, version=versions["records"])
     labels = labels_known(lake, pipeline, as_of=as_of, version=versions["labels"])
     rows = join_labels(records, labels)

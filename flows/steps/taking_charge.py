@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from flows.steps.home import Home
 
 
+def epoch_to_end(home: "Home", pipeline: str) -> int:
+    """Say which epoch a rollback means when a person names none: the present one.
+
+    Where that is a rollback already, it is the epoch that was taken back: saying it twice
+    changes nothing, and going further back takes the number of the epoch.
+    """
+    champion = home.ledger.champion(pipeline)
+    if champion is None:
+        return 0
+    return champion.rolled_back_epoch or champion.epoch
+
+
 def roll_back(
     home: "Home",
     pipeline: "Pipeline",
@@ -23,14 +35,15 @@ def roll_back(
     why: str,
     as_of: pd.Timestamp,
     clock: Clock,
-    epoch: int | None = None,
+    epoch: int,
 ) -> "Decision":
-    """Put the previous version back in charge; twice on the same epoch changes nothing.
+    """Put the version before `epoch` back in charge; twice on the same epoch changes nothing.
 
     Parameters
     ----------
-    epoch : int, optional
-        The epoch to take back; the present one when not given.
+    epoch : int
+        The epoch to take back, named once before the first attempt (see :func:`epoch_to_end`):
+        an attempt that comes again after a commit must not go further back.
 
     Raises
     ------
@@ -40,7 +53,6 @@ def roll_back(
         If the previous version's package does not open; the champion stays.
 
     """
-    champion = home.ledger.champion(pipeline.name)
     previous = home.ledger.previous(pipeline.name)
     if previous is not None:
         open_package(home, digest=previous.digest, uri=previous.package_uri)
@@ -50,7 +62,7 @@ def roll_back(
         why=why,
         as_of=as_of,
         now=clock(),
-        expected_epoch=epoch if epoch is not None else (champion.epoch if champion else 0),
+        expected_epoch=epoch,
     )
     copy_aliases(home, pipeline.name)
     return decision

@@ -1,5 +1,6 @@
 """Decisions and verdicts as plain rows: what `history` prints, flows return, artifacts show."""
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,6 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if hasattr(value, "__dataclass_fields__"):
         return plain(asdict(value))
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN only
-        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON knows neither NaN nor infinity
     return value

@@ -157,7 +157,8 @@ def recall(
     promoted = [pd.Timestamp(p.as_of) for p in home.ledger.promotions(pipeline.name)]
     since = max((moment for moment in promoted if moment <= as_of), default=None)
     decided = [d for d in home.ledger.decisions(pipeline.name) if d.as_of <= as_of]
-    answered = [pd.Timestamp(d.as_of) for d in decided if d.request_id]
+    # A training that failed answered nothing: the next window may ask again.
+    answered = [pd.Timestamp(d.as_of) for d in decided if d.request_id and d.what != "failed"]
     fitted = [pd.Timestamp(d.as_of) for d in decided if d.request_id and d.tested_version]
     facts = window_facts(kept)
     if since is not None:

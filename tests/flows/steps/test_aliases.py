@@ -52,6 +52,7 @@ def test_the_others_still_follow(retrained, registry, day) -> None:
         why="a hunch",
         as_of=day(101),
         clock=retrained.clock,
+        epoch=2,
     )
     assert registry.aliases("bikes") == {"champion": "2", "challenger": "1"}
 

@@ -20,7 +20,9 @@ def under_care(care, day) -> None:
 def test_new_records_are_scored_once_by_the_champion(trained, day) -> None:
     trained.ingest(day(62))
     done = score(trained.home, trained.pipeline, as_of=day(62), flow_run_id="f-1")
-    assert done == Scored(18, {"2": 18}), "two days with both ends, and the one nobody counted"
+    assert done == Scored(25, {"2": 25}), (
+        "two days, the one that waited for its labels, and one row"
+    )
     made = trained.rows("predictions")
     assert not made["record_id"].duplicated().any()
     assert not made["prediction_id"].duplicated().any()
@@ -53,7 +55,7 @@ def test_day_by_day_and_at_once_predict_the_same(retrained, trained, day) -> Non
 def test_each_record_is_scored_by_the_version_in_charge_at_its_time(retrained, day) -> None:
     retrained.ingest(day(110))
     done = score(retrained.home, retrained.pipeline, as_of=day(110))
-    assert done.by_version == {"2": 40 * 8 + 2, "4": 10 * 8}
+    assert done.by_version == {"2": 41 * 8 + 1, "4": 10 * 8}
     made = retrained.rows("predictions")
     by_second = made[made["model_version"] == "4"]
     assert by_second["event_time"].min() > day(100)
@@ -136,4 +138,13 @@ def test_the_same_record_and_channel_have_the_same_id() -> None:
 def test_the_newest_epoch_that_had_begun_is_in_charge(day, epochs, expected) -> None:
     promotions = [SimpleNamespace(version=v, as_of=day(d)) for v, d in epochs]
     moments = pd.Series([day(5), day(15), day(20), day(21), day(40)])
-    assert _in_charge(promotions, moments, day(50)).tolist() == expected
+    labelled = pd.Series([pd.NaT] * 5, dtype=moments.dtype)
+    assert _in_charge(promotions, moments, labelled, day(50)).tolist() == expected
+
+
+def test_no_model_answers_a_record_whose_label_it_may_have_learnt(day) -> None:
+    promotions = [SimpleNamespace(version="1", as_of=day(10))]
+    moments = pd.Series([day(5), day(9.5), day(11)])
+    labelled = moments + pd.Timedelta("1D")
+    answered = _in_charge(promotions, moments, labelled, day(50)).tolist()
+    assert answered == [NAIVE, "1", "1"]

@@ -7,7 +7,7 @@ import pytest
 
 from components.errors import InvalidInputError, StoreError, TamperedPackageError
 from flows.steps.rivals import open_package, open_rival
-from flows.steps.taking_charge import promote_by_hand, roll_back
+from flows.steps.taking_charge import epoch_to_end, promote_by_hand, roll_back
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def by_hand(day):
 
 
 def test_a_rollback_puts_the_previous_version_back(retrained, by_hand) -> None:
-    decision = roll_back(retrained.home, retrained.pipeline, **by_hand(retrained))
+    decision = roll_back(retrained.home, retrained.pipeline, **by_hand(retrained), epoch=2)
     assert (decision.what, decision.served_version) == ("rolled_back", "2")
     assert (decision.who, decision.why) == ("Ada", "a hunch")
     assert open_rival(retrained.home, "bikes").version == "2"
@@ -31,15 +31,22 @@ def test_rolling_the_same_epoch_back_twice_changes_nothing(retrained, by_hand) -
     assert [p.version for p in retrained.ledger.promotions("bikes")] == ["2", "4", "2"]
 
 
+def test_a_rollback_that_names_no_epoch_is_done_once(retrained, by_hand) -> None:
+    for _ in range(2):
+        ended = epoch_to_end(retrained.home, "bikes")
+        roll_back(retrained.home, retrained.pipeline, **by_hand(retrained), epoch=ended)
+    assert [p.version for p in retrained.ledger.promotions("bikes")] == ["2", "4", "2"]
+
+
 def test_without_a_previous_version_there_is_nothing_to_return_to(trained, by_hand) -> None:
     with pytest.raises(StoreError):
-        roll_back(trained.home, trained.pipeline, **by_hand(trained))
+        roll_back(trained.home, trained.pipeline, **by_hand(trained), epoch=1)
     assert trained.ledger.champion("bikes").version == "2"
 
 
 def test_before_the_first_promotion_there_is_nothing_to_roll_back(care, by_hand) -> None:
     with pytest.raises(StoreError, match="no champion yet"):
-        roll_back(care.home, care.pipeline, **by_hand(care))
+        roll_back(care.home, care.pipeline, **by_hand(care), epoch=0)
 
 
 def test_a_version_is_promoted_by_hand(retrained, by_hand) -> None:
@@ -112,7 +119,7 @@ def test_a_package_tampered_with_where_it_is_kept_is_refused(retrained, by_hand)
     open_package(retrained.home, digest=previous.digest, uri=previous.package_uri)
     tamper(retrained.home.packages / previous.digest)
     with pytest.raises(TamperedPackageError):
-        roll_back(retrained.home, retrained.pipeline, **by_hand(retrained))
+        roll_back(retrained.home, retrained.pipeline, **by_hand(retrained), epoch=2)
     assert retrained.ledger.champion("bikes").version == "4"
     assert len(retrained.ledger.decisions()) == 2
 
