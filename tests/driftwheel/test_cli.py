@@ -126,7 +126,7 @@ def test_the_whole_loop_speaks_json_and_nothing_else(rides: Path, say: Any) -> N
     first = told("train", "rides", "--as-of", TRAINED)
     assert (first["what"], first["served_version"], first["first"]) == ("promoted", "2", True)
     assert told("ingest", "rides", "--as-of", LATER)["labels"] == 9 * 8
-    assert told("score", "rides", "--as-of", LATER)["by_version"] == {"2": 9 * 8}
+    assert told("score", "rides", "--as-of", LATER)["by_version"] == {"2": 10 * 8}
     seen = told("monitor", "rides", "--as-of", LATER)
     assert (seen["verdict"], seen["windows"]) == ("hold", 1)
     assert {m["name"] for m in seen["measurements"]} >= {"drift", "live_error"}

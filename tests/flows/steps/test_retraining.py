@@ -167,7 +167,7 @@ def test_a_request_nobody_wrote_is_said_so(trained) -> None:
 def test_the_requests_own_moment_is_what_is_known(trained, day, monkeypatch) -> None:
     seen: list[pd.Timestamp] = []
 
-    def look(_lake: Any, _pipeline: Any, *, as_of: pd.Timestamp) -> Any:
+    def look(_lake: Any, _pipeline: Any, *, as_of: pd.Timestamp, **_: Any) -> Any:
         seen.append(as_of)
         raise StoreError("enough seen")
 
@@ -249,7 +249,7 @@ class Failing:
 
 @pytest.mark.parametrize(
     ("method", "visit"),
-    [("ensure", 1), ("fetch", 1), ("register", 1), ("register", 2)],
+    [("settle_left_behind", 1), ("fetch", 1), ("register", 1), ("register", 2)],
     ids=["at once", "while packaging", "while registering", "while registering the refit"],
 )
 def test_a_registry_that_fails_on_the_way_leaves_the_champion(
@@ -345,3 +345,30 @@ def test_a_challenger_judged_against_another_champion_is_superseded(
     assert "judged against epoch 1, found epoch 2 (version 1, Eve)" in decision.why
     assert trained.ledger.champion("bikes").version == "1"
     assert trained.home.registry.aliases("bikes")["champion"] == "1"
+
+
+def test_a_moment_whose_training_failed_may_be_trained_again(trained, day, monkeypatch) -> None:
+    trained.ingest(day(100))
+    with monkeypatch.context() as patched:
+        patched.setattr(retraining, "record_gate", failing(TrainingError("no luck")))
+        with pytest.raises(TrainingError):
+            trained.train(day(100))
+    assert trained.train(day(100)).what == "promoted"
+    assert trained.train(day(100)).what == "promoted"
+    assert [d.what for d in trained.ledger.decisions("bikes")] == ["promoted", "failed", "promoted"]
+
+
+def test_rows_that_come_late_leave_a_request_as_it_was_begun(
+    trained, world, day, monkeypatch
+) -> None:
+    trained.ingest(day(100))
+    request = trained.ask(day(100))
+    with monkeypatch.context() as patched:
+        patched.setattr(retraining, "record_gate", failing(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            trained.carry(request.id)
+    rows = world()
+    late = rows.iloc[[90 * 8 + 3]].assign(at=f"{day(90.55):%Y-%m-%dT%H:%M:%S}", heat=99.0)
+    trained.write(pd.concat([rows, late], ignore_index=True))
+    trained.ingest(day(100))
+    assert trained.carry(request.id).what == "promoted"
