@@ -71,7 +71,7 @@ def status(
         return
     print_status(console(), rows)
     for row in rows:
-        for moved in row["moved_by_hand"]:
+        for moved in row.get("moved_by_hand", []):
             say(
                 f"{row['pipeline']}: {moved}; settle it with `driftwheel promote "
                 f"{row['pipeline']} --version N --reason …` or `--revert --reason …`"

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from components.pipelines import Pipeline
+from components.errors import InvalidInputError
+from components.pipelines import Pipeline, find_pipeline
 from flows.opening import open_home
 from flows.settings import Settings
 from flows.steps.rivals import NAIVE
@@ -17,7 +18,7 @@ from flows.steps.telling import history_rows
 if TYPE_CHECKING:
     from flows.steps.home import Home
 
-_TROUBLE = {"failed": 3, "data_fault": 3, "open": 2, "moved": 2, "never": 1}
+_TROUBLE = {"unreadable": 4, "failed": 3, "data_fault": 3, "open": 2, "moved": 2, "never": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def history(settings: Settings, name: str | None) -> list[dict[str, Any]]:
     """
     home = open_home(settings)
     if name is not None:
-        home.pipeline(name)
-    return history_rows(home, name)
+        find_pipeline(name, home.pipeline_folders)
+    return history_rows(home, name) if home.begun else []
 
 
 def status(settings: Settings, name: str | None) -> list[dict[str, Any]]:
@@ -53,12 +54,23 @@ def status(settings: Settings, name: str | None) -> list[dict[str, Any]]:
 
     """
     home = open_home(settings)
-    names = [name] if name is not None else home.pipelines()
-    standing = [_standing(home, home.pipeline(one)) for one in names]
+    if name is not None:
+        return [_standing(home, home.pipeline(name)).row]
+    standing = [_standing_or_problem(home, one) for one in home.pipelines()]
     return [one.row for one in sorted(standing, key=lambda one: -one.trouble)]
 
 
+def _standing_or_problem(home: "Home", name: str) -> Standing:
+    """Let a pipeline that cannot be read stand among the others, as the worst of them."""
+    try:
+        return _standing(home, home.pipeline(name))
+    except InvalidInputError as problem:
+        return Standing({"pipeline": name, "problem": str(problem)}, _TROUBLE["unreadable"])
+
+
 def _standing(home: "Home", pipeline: Pipeline) -> Standing:
+    if not home.begun:
+        return Standing(_not_begun(pipeline), _TROUBLE["never"])
     champion = home.ledger.champion(pipeline.name)
     decisions = home.ledger.decisions(pipeline.name)
     waiting = [r for r in home.ledger.requests(pipeline.name) if r.state != "closed"]
@@ -85,6 +97,19 @@ def _standing(home: "Home", pipeline: Pipeline) -> Standing:
         _TROUBLE["moved"] if moved else 0,
     )
     return Standing(row, trouble)
+
+
+def _not_begun(pipeline: Pipeline) -> dict[str, Any]:
+    unknown = ("since", "promoted_by", "window", "live_error", "naive_error", "drift")
+    return {
+        "pipeline": pipeline.name,
+        "champion": NAIVE,
+        "metric": pipeline.resolved_metric,
+        **dict.fromkeys(unknown),
+        "pending": [],
+        "last_decision": None,
+        "moved_by_hand": [],
+    }
 
 
 def _moved(home: "Home", name: str) -> list[str]:
@@ -122,6 +147,10 @@ def _newest_quality(home: "Home", pipeline: Pipeline) -> dict[str, Any]:
 def print_status(console: Console, rows: list[dict[str, Any]]) -> None:
     """Say how pipelines stand: a headline each, the facts below it."""
     for row in rows:
+        if "problem" in row:
+            console.print(f"[bold]{row['pipeline']}[/]  cannot be read")
+            console.print(f"  {row['problem']}", markup=False, soft_wrap=True)
+            continue
         since = f" since {row['since'][:10]}" if row["since"] else ""
         console.print(f"[bold]{row['pipeline']}[/]  version {row['champion']}{since}")
         for name, fact in _facts(row):

@@ -61,6 +61,12 @@ class Home:
         self.root.mkdir(parents=True, exist_ok=True)
         return open_ledger(self.ledger_url)
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was ever written here; asking makes nothing."""
+        file = self.ledger_url.removeprefix("sqlite:///")
+        return file == self.ledger_url or Path(file).is_file()
+
     @cached_property
     def registry(self) -> "Registry":
         """MLflow: runs, packages, versions, aliases."""
