@@ -10,12 +10,13 @@ import pandas as pd
 
 from components.errors import NotEnoughHistoryError
 from components.pipelines import HIGHER_IS_BETTER, Pipeline
-from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL
 from components.sources import deliver
 from flows.steps.contenders import Contender, read_contender
-from flows.steps.replay import Replayed, Stretch, first_recipe, labelled, replay
+from flows.steps.past import Past
+from flows.steps.replay import Replayed, Stretch, first_recipe, replay
 from flows.steps.replay_score import joined, score_with_interval
-from flows.steps.snapshots import first_training, newest_known
+from flows.steps.snapshots import first_training
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,13 +64,13 @@ def backtest(
     """
     contenders = [read_contender(text, pipeline) for text in policies or DEFAULT_POLICIES]
     told("reading the source", 0.0)
-    rows = read_history(pipeline)
-    stretch = stretch_of(rows, pipeline, start=start, end=end)
+    past = read_past(pipeline)
+    stretch = stretch_of(past, pipeline, start=start, end=end)
     told("searching a recipe", 0.0)
-    recipe = first_recipe(rows, pipeline, stretch)
+    recipe = first_recipe(past, pipeline, stretch)
     done = [
         replay(
-            rows,
+            past,
             pipeline,
             contender,
             stretch,
@@ -81,33 +82,31 @@ def backtest(
     return Backtest(_document(pipeline, stretch, done, str(recipe)), tuple(done))
 
 
-def read_history(pipeline: Pipeline) -> pd.DataFrame:
-    """Read every record with its label and the label's known time, each record once."""
+def read_past(pipeline: Pipeline) -> Past:
+    """Read every version of every record and label, with the time at which it was known."""
     delivery = deliver(pipeline, as_of=FAR_FUTURE)
-    records = newest_known(delivery.records)
-    labels = newest_known(delivery.labels)[[RECORD_ID, KNOWN_TIME, LABEL]]
-    # Label unknown: the record is scored, nobody learns from it or is judged on it.
-    return records.drop(columns=KNOWN_TIME).merge(labels, on=RECORD_ID, how="left")
+    return Past.of(delivery.records, delivery.labels)
 
 
 def stretch_of(
-    rows: pd.DataFrame,
+    past: Past,
     pipeline: Pipeline,
     *,
     start: pd.Timestamp | None,
     end: pd.Timestamp | None,
 ) -> Stretch:
-    """Say which part of history is replayed."""
+    """Say which part of history is replayed: up to when the last record became known."""
+    rows = past.scored
     anchor = pd.Timestamp(rows[EVENT_TIME].min()).floor("D")
-    newest = pd.Timestamp(rows[EVENT_TIME].max())
+    newest = pd.Timestamp(rows[KNOWN_TIME].max())
     begin = start if start is not None else first_training(pipeline, anchor)
     last = min(end, newest) if end is not None else newest
-    known = labelled(rows)[EVENT_TIME]
+    known = rows.loc[rows[LABEL].notna(), KNOWN_TIME]
     if not ((known > begin) & (known <= last)).any():
         raise NotEnoughHistoryError(
             f"{pipeline.name}: nothing whose label ever came happens between the first training, "
             f"{begin.date()}, and the end, {last.date()}; the source holds events from "
-            f"{anchor.date()} to {newest.date()}. Give an earlier --from, or set "
+            f"{anchor.date()} to {rows[EVENT_TIME].max().date()}. Give an earlier --from, or set "
             f"first_train in {pipeline.file.name}"
         )
     return Stretch(anchor, begin, last)

@@ -6,7 +6,7 @@ them and turns their complaints into words.
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -119,12 +119,17 @@ class Monitor(_Section):
     columns: dict[str, DriftTest] = {}
 
 
+def _cooldown_of(given: dict[str, Any]) -> timedelta:
+    return timedelta(days=14 if given.get("kind", "drift") == "drift" else 0)
+
+
 class Policy(_Section):
     """When to ask for a retraining.
 
     `never`; `periodic`, every `period`; `drift`, when at least `share` of the columns have
     drifted in `needed` of the last `of` windows, the newest among them. No policy asks
-    again within `cooldown` of the last answer.
+    again within `cooldown` of the last answer: by default 14 days for `drift`, none for the
+    others, since a calendar decides by itself when it is due.
     """
 
     kind: Literal["never", "periodic", "drift"] = "drift"
@@ -132,7 +137,7 @@ class Policy(_Section):
     share: Annotated[float, Field(gt=0, le=1)] = 0.3
     needed: Annotated[int, Field(ge=1)] = 2
     of: Annotated[int, Field(ge=1)] = 3
-    cooldown: Duration = timedelta(days=14)
+    cooldown: Duration = Field(default_factory=_cooldown_of)
 
     @model_validator(mode="before")
     @classmethod

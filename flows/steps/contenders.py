@@ -52,6 +52,4 @@ def _periodic(text: str) -> Contender:
         every = some_time(parse_duration(period))
     except ValueError as problem:
         raise InvalidInputError(f"policy {text!r}: the period {problem}") from problem
-    # A calendar decides by itself when it is due; a cooldown would only shift it.
-    policy = Policy(kind="periodic", period=every, cooldown=timedelta(0))
-    return Contender(text, policy, gated=written != period)
+    return Contender(text, Policy(kind="periodic", period=every), gated=written != period)

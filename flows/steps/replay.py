@@ -1,25 +1,33 @@
 """The loop over history in virtual time: the same components and decisions, no orchestrator.
 
-Every moment of a replay sees what was known by then: labels arrive late, a fit sees only rows
-whose label had come, each row is predicted by the version in charge at its event time.
+Every moment of a replay sees what was known by then: labels arrive late, records are
+corrected, a fit sees only rows whose label had come. Each record is predicted once, as it was
+first known, by the version in charge at that time.
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from components.answers import Answers
-from components.errors import NotEnoughHistoryError, TrainingError
+from components.errors import NotEnoughHistoryError, PackageError, TrainingError
 from components.metrics import metric_value
+from components.packages.golden import golden_rows
+from components.packages.scorer import load_package
+from components.packages.writing import write_package
 from components.pipelines import Pipeline
 from components.recipes import Recipe, search_recipe
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL
-from components.splits import known_by, split_newest
+from components.splits import split_newest
 from flows.steps import training
 from flows.steps.contenders import Contender
+from flows.steps.past import Past
 from flows.steps.rivals import Rival, naive_now
 from flows.steps.snapshots import Snapshot
 from monitoring.drift import measure_drift
@@ -42,7 +50,8 @@ class Replayed:
     """What one policy came to.
 
     `predicted` holds the scored stretches in order: rows (`event_time`, `label`, `version`)
-    and the answers to them.
+    and the answers to them. `fits` counts what was fitted after the first training, whether
+    it took charge or not.
     """
 
     contender: Contender
@@ -57,8 +66,17 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of a training, and whether anything was fitted for it."""
+
+    what: str
+    reason: str
+    fitted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
-    """The part of history that is replayed: `start` is the first training."""
+    """The part of history that is replayed: `start` is the first training, in known time."""
 
     anchor: pd.Timestamp
     start: pd.Timestamp
@@ -66,7 +84,7 @@ class Stretch:
 
 
 def replay(
-    rows: pd.DataFrame,
+    past: Past,
     pipeline: Pipeline,
     contender: Contender,
     stretch: Stretch,
@@ -78,27 +96,24 @@ def replay(
 
     Parameters
     ----------
-    rows : DataFrame of shape (n_records, n_features + 4)
-        Every record with its label (NaN or None where it never comes) and `known_time` of the
-        label. Not modified.
+    past : Past
+        Every version of every record and label.
     recipe : Recipe
         What is fitted; searched once, before the first training.
 
     """
-    return _Replay(rows, pipeline, contender, stretch, recipe).run(told)
+    return _Replay(past, pipeline, contender, stretch, recipe).run(told)
 
 
-def first_recipe(rows: pd.DataFrame, pipeline: Pipeline, stretch: Stretch) -> Recipe:
+def first_recipe(past: Past, pipeline: Pipeline, stretch: Stretch) -> Recipe:
     """Search the recipe as the first training would: without the rows its gate judges on."""
     split = split_newest(
-        labelled(rows), as_of=stretch.start, holdout=pipeline.holdout, seen_until=None
+        past.labelled(stretch.start),
+        as_of=stretch.start,
+        holdout=pipeline.holdout,
+        seen_until=None,
     )
     return search_recipe(split.train, pipeline, as_of=split.cut).best
-
-
-def labelled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows whose label came."""
-    return rows[rows[LABEL].notna() & rows[KNOWN_TIME].notna()]
 
 
 class _Replay:
@@ -106,14 +121,14 @@ class _Replay:
 
     def __init__(
         self,
-        rows: pd.DataFrame,
+        past: Past,
         pipeline: Pipeline,
         contender: Contender,
         stretch: Stretch,
         recipe: Recipe,
     ) -> None:
-        self.rows = rows
-        self.truth = labelled(rows)
+        self.past = past
+        self.truth = past.scored[past.scored[LABEL].notna()]
         self.pipeline = replace_search(pipeline)
         self.contender = contender
         self.stretch = stretch
@@ -122,6 +137,7 @@ class _Replay:
         self.since: pd.Timestamp | None = None
         self.answered: pd.Timestamp | None = None
         self.fitted: pd.Timestamp | None = None
+        self.proven = False
         self.facts: list[WindowFacts] = []
         self.done = Replayed(contender)
 
@@ -152,13 +168,14 @@ class _Replay:
         return pairwise(edges)
 
     def _score(self, begin: pd.Timestamp, end: pd.Timestamp) -> float:
-        """Predict the events of a stretch with whoever is in charge; NaN where there are none."""
+        """Predict what became known in a stretch with whoever is in charge; NaN for nothing."""
         rows = self.truth
-        rows = rows[(rows[EVENT_TIME] > begin) & (rows[EVENT_TIME] <= end)]
+        rows = rows[(rows[KNOWN_TIME] > begin) & (rows[KNOWN_TIME] <= end)]
         if rows.empty:
             return float("nan")
         if self.rival.model is None:
-            answers = naive_now(self.pipeline, rows, self.truth, as_of=begin)
+            labels = self.past.labels_known(end)
+            answers = naive_now(self.pipeline, rows, labels, as_of=begin)
         else:
             answers = self.rival.model.predict(rows[list(self.pipeline.features)])
         kept = rows[[EVENT_TIME, LABEL]].assign(version=self.rival.version)
@@ -181,9 +198,8 @@ class _Replay:
         window = Window(end - self.pipeline.monitor.window, end)
         if self.rival.reference is None or (self.since and window.start < self.since):
             return
-        inside = self.rows[
-            (self.rows[EVENT_TIME] >= window.start) & (self.rows[EVENT_TIME] < window.end)
-        ]
+        records = self.past.records_known(end)
+        inside = records[window.holds(records[EVENT_TIME])]
         found = measure_drift(
             self.rival.reference,
             inside[list(self.pipeline.features)],
@@ -197,51 +213,60 @@ class _Replay:
         """Train as of a moment; say what came of it."""
         started = time.perf_counter()
         try:
-            what, reason = (
-                self._challenge(moment) if self.contender.gated else self._replace(moment)
-            )
+            came = self._challenge(moment) if self.contender.gated else self._replace(moment)
         except (NotEnoughHistoryError, TrainingError) as problem:
-            what, reason = "failed", str(problem)
+            came = _Outcome("failed", str(problem), fitted=False)
         self.done.train_seconds += time.perf_counter() - started
-        self.answered = moment
-        if what in {"promoted", "refused"}:
+        if came.what != "failed":  # which answers nothing: the next window may ask again
+            self.answered = moment
+        if came.fitted:
             self.fitted = moment
-        self._count(what, first=first)
-        return what, f"{why}; {reason}" if why else reason
-
-    def _count(self, what: str, *, first: bool) -> None:
         if not first:
-            self.done.fits += what in {"promoted", "refused"}
-            self.done.promotions += what == "promoted"
-            self.done.refusals += what == "refused"
-            self.done.waits += what == "wait"
-            # An alarm whose challenger could not beat the champion asked for nothing needed.
-            self.done.false_alarms += what == "refused" and self.contender.policy.kind == "drift"
+            self._count(came.what, fitted=came.fitted)
+        return came.what, f"{why}; {came.reason}" if why else came.reason
 
-    def _replace(self, moment: pd.Timestamp) -> tuple[str, str]:
-        """Fit on everything known and take charge, without a gate."""
-        trained = training.fit_on(self.truth, self.recipe, self.pipeline, until=moment)
+    def _count(self, what: str, *, fitted: bool) -> None:
+        self.done.fits += fitted
+        self.done.promotions += what == "promoted"
+        self.done.refusals += what == "refused"
+        self.done.waits += what == "wait"
+        # An alarm whose challenger could not beat the champion asked for nothing needed.
+        self.done.false_alarms += what == "refused" and self.contender.policy.kind == "drift"
+
+    def _replace(self, moment: pd.Timestamp) -> _Outcome:
+        """Fit on everything known and take charge, without a gate.
+
+        Every fit must answer the golden rows with finite numbers. That its package answers
+        as it does is proven once: later fits of the same recipe are not packaged again.
+        """
+        rows = self.past.labelled(moment)
+        trained = training.fit_on(rows, self.recipe, self.pipeline, until=moment)
+        problem = unservable(trained, self.pipeline, packaged=not self.proven)
+        if problem:
+            return _Outcome("refused", problem)
+        self.proven = True
         self._put_in_charge(trained, moment)
-        return "promoted", "calendar, no gate"
+        return _Outcome("promoted", "calendar, no gate")
 
-    def _challenge(self, moment: pd.Timestamp) -> tuple[str, str]:
-        rows = known_by(self.truth, moment)
+    def _challenge(self, moment: pd.Timestamp) -> _Outcome:
+        rows = self.past.labelled(moment)
         snapshot = Snapshot(self.pipeline.name, moment, rows, {}, "")
         prepared = training.preprocess(snapshot, self.pipeline, self.rival)
         prepared = replace(prepared, recipe=self.recipe)
         if len(prepared.split.holdout) < self.pipeline.holdout.least_rows:
-            return "wait", training.gate(None, prepared, self.pipeline, self.rival).reason
+            decision = training.gate(None, prepared, self.pipeline, self.rival)
+            return _Outcome("wait", decision.reason, fitted=False)
         twin = training.fit_twin(prepared, self.pipeline)
         found = training.evaluate(prepared, twin, self.pipeline, self.rival, snapshot)
         decision = training.gate(found, prepared, self.pipeline, self.rival)
         if decision.outcome != "promoted":
-            return decision.outcome, decision.reason
+            return _Outcome(decision.outcome, decision.reason)
         served = training.refit(snapshot, twin, self.pipeline)
         problem = training.disagreement(served, found, prepared)
         if problem:
-            return "refused", problem
+            return _Outcome("refused", problem)
         self._put_in_charge(served, moment)
-        return "promoted", decision.reason
+        return _Outcome("promoted", decision.reason)
 
     def _put_in_charge(self, trained: training.Trained, moment: pd.Timestamp) -> None:
         self.since = moment
@@ -254,6 +279,44 @@ class _Replay:
             seen_until=trained.seen_until,
             reference=trained.reference(self.pipeline),
         )
+
+
+def unservable(trained: training.Trained, pipeline: Pipeline, *, packaged: bool) -> str:
+    """Say why a fit must not take charge; empty when it may.
+
+    Parameters
+    ----------
+    trained : Trained
+    pipeline : Pipeline
+    packaged : bool
+        Also write the package, ONNX or the fallback that would be shipped, and ask it.
+
+    """
+    golden = golden_rows(
+        trained.rows[list(pipeline.features)], trained.fitted.contract, seed=pipeline.seed
+    )
+    answers = trained.fitted.predict(golden)
+    given = answers.values if answers.probabilities is None else answers.probabilities
+    finite = np.isfinite(np.asarray(given, dtype=np.float64)).reshape(len(golden), -1).all(axis=1)
+    if not finite.all():
+        return f"{(~finite).sum()} of {len(golden)} golden rows get an answer that is not finite"
+    return _packaging_problem(trained, pipeline, golden) if packaged else ""
+
+
+def _packaging_problem(trained: training.Trained, pipeline: Pipeline, golden: pd.DataFrame) -> str:
+    with tempfile.TemporaryDirectory(prefix="driftwheel-") as folder:
+        try:
+            write_package(
+                Path(folder),
+                trained.fitted,
+                golden=golden,
+                reference=trained.reference(pipeline),
+                about={},
+            )
+            load_package(Path(folder)).probe()
+        except PackageError as problem:
+            return f"its package cannot serve: {problem}"
+    return ""
 
 
 def replace_search(pipeline: Pipeline) -> Pipeline:

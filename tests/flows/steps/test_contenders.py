@@ -40,6 +40,16 @@ def test_a_calendar_has_a_period_and_perhaps_a_gate(text: str, days: int, gated:
     assert contender.text == text
 
 
+@pytest.mark.parametrize(
+    ("written", "days"),
+    [("drift", 14), ("never", 0), ("periodic:7d", 0), ({}, 14), ({"kind": "periodic"}, 0)],
+)
+def test_only_drift_cools_down_unless_it_is_asked_for(written: Any, days: int) -> None:
+    assert pipeline(policy=written).policy.cooldown == timedelta(days=days)
+    given = {"kind": "periodic", "cooldown": "3d"}
+    assert pipeline(policy=given).policy.cooldown == timedelta(days=3)
+
+
 def test_drift_is_the_pipelines_own_where_that_is_drift() -> None:
     own = {"kind": "drift", "share": 0.7}
     assert read_contender("drift", pipeline(policy=own)).policy.share == 0.7

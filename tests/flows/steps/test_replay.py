@@ -10,15 +10,20 @@ import pandas as pd
 import pytest
 
 from components.answers import Answers
-from components.errors import NotEnoughHistoryError, TrainingError
+from components.errors import NotEnoughHistoryError, ParityError, TrainingError
+from components.models.fitting import Fitted
+from components.packages.scorer import Scorer
 from components.pipelines import Pipeline, parse_duration
 from driftwheel.backtesting import backtest, stretch_of
 from flows.steps import replay as replaying
 from flows.steps import training
 from flows.steps.contenders import read_contender
+from flows.steps.past import Past
 from flows.steps.replay import Replayed, Stretch, first_recipe, replay
 from flows.steps.replay_score import joined, score_with_interval
 from flows.steps.rivals import NAIVE
+from flows.steps.snapshots import join_labels, newest_known
+from monitoring.policies import History, Verdict
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 
@@ -83,10 +88,20 @@ class Fits:
         return next(until for until, trained in self.all if trained.fitted is model)
 
 
+def past_of(rows: pd.DataFrame) -> Past:
+    """Take each record as known at its event, and its label as known at `known_time`."""
+    records = rows.drop(columns=["known_time", "label"]).assign(known_time=rows["event_time"])
+    return Past.of(records, rows.loc[rows["label"].notna()].drop(columns="heat"))
+
+
 def run(rows: pd.DataFrame, text: str, **fields: Any) -> Replayed:
+    return run_on(past_of(rows), text, **fields)
+
+
+def run_on(past: Past, text: str, **fields: Any) -> Replayed:
     spec = pipeline(**fields)
-    recipe = first_recipe(rows, spec, STRETCH)
-    return replay(rows, spec, read_contender(text, spec), STRETCH, recipe=recipe)
+    recipe = first_recipe(past, spec, STRETCH)
+    return replay(past, spec, read_contender(text, spec), STRETCH, recipe=recipe)
 
 
 @pytest.mark.parametrize("text", ["never", "periodic:5d", "periodic:10d+gate", "drift"])
@@ -189,6 +204,75 @@ def test_a_fit_that_fails_leaves_whoever_is_in_charge(
     assert any("linear had no luck" in one.reason for one in done.timeline)
 
 
+def test_what_is_fitted_counts_as_a_fit_also_where_the_gate_waits(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[tuple[pd.Timestamp, History]] = []
+    fitted: list[pd.Timestamp] = []
+    real_judge, real_twin = replaying.judge, training.fit_twin
+
+    def judge(policy: Any, history: History, *, as_of: pd.Timestamp, **more: Any) -> Verdict:
+        judged.append((as_of, history))
+        return real_judge(policy, history, as_of=as_of, **more)
+
+    def fit_twin(*given: Any) -> training.Trained:
+        fitted.append(judged[-1][0] if judged else day(30))
+        return real_twin(*given)
+
+    monkeypatch.setattr(replaying, "judge", judge)
+    monkeypatch.setattr(training, "fit_twin", fit_twin)
+    done = run(rows, "periodic:2d+gate")
+    assert done.fits == len(fitted) - 1, "the first is not counted"
+    assert done.fits > done.promotions + done.refusals, "some twins had to wait"
+    assert done.fits < done.promotions + done.refusals + done.waits, "and some were not fitted"
+    for at, history in judged:
+        assert history.last_fit == max(moment for moment in fitted if moment < at)
+
+
+def test_a_fit_that_answers_nonsense_does_not_take_charge(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Fitted.predict
+
+    def predict(self: Fitted, frame: pd.DataFrame) -> Answers:
+        answers = real(self, frame)
+        odd = frame["heat"].isna().to_numpy()  # as golden rows are, and none of ours
+        return Answers(np.where(odd, np.nan, answers.values))
+
+    monkeypatch.setattr(Fitted, "predict", predict)
+    done = run(rows, "periodic:10d")
+    assert (done.fits, done.promotions, done.refusals) == (4, 0, 4)
+    assert "not finite" in done.timeline[0].reason
+    assert {v for stretch, _ in done.predicted for v in stretch["version"]} == {NAIVE}
+
+
+def test_a_fit_whose_package_answers_otherwise_does_not_take_charge(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probe(_: Scorer) -> None:
+        raise ParityError("the package answers 7")
+
+    monkeypatch.setattr(Scorer, "probe", probe)
+    done = run(rows, "periodic:10d")
+    assert (done.promotions, done.refusals) == (0, 4)
+    assert "its package cannot serve: the package answers 7" in done.timeline[1].reason
+
+
+def test_one_package_is_written_for_one_recipe(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Any] = []
+    real = replaying.write_package
+
+    def write_package(*given: Any, **more: Any) -> Any:
+        written.append(real(*given, **more))
+        return written[-1]
+
+    monkeypatch.setattr(replaying, "write_package", write_package)
+    assert run(rows, "periodic:10d").promotions == 4
+    assert [manifest.format for manifest in written] == ["onnx"]
+
+
 def test_the_rows_given_are_left_as_they_are(rows: pd.DataFrame) -> None:
     before = rows.copy()
     run(rows, "drift")
@@ -198,6 +282,96 @@ def test_the_rows_given_are_left_as_they_are(rows: pd.DataFrame) -> None:
 def test_the_same_history_gives_the_same_story(rows: pd.DataFrame) -> None:
     first, again = run(rows, "drift"), run(rows, "drift")
     assert first.timeline == again.timeline
+
+
+# --- corrections and late records ----------------------------------------------------------------
+
+
+def corrected(rows: pd.DataFrame, column: str, values: pd.Series, *, after: float) -> pd.DataFrame:
+    """Add a second version of every row, known some days after the event."""
+    later = rows.assign(
+        **{column: values}, known_time=rows["event_time"] + pd.Timedelta(days=after)
+    )
+    return pd.concat([rows, later], ignore_index=True)
+
+
+@pytest.fixture
+def versions(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give records, whose heat is corrected a day later, and labels, corrected 10 days later."""
+    records = rows.drop(columns=["known_time", "label"]).assign(known_time=rows["event_time"])
+    labels = rows.loc[rows["label"].notna()].drop(columns="heat")
+    return (
+        corrected(records, "heat", records["heat"] + 1, after=1),
+        corrected(labels, "label", labels["label"] * 2, after=10),
+    )
+
+
+@pytest.mark.parametrize("moment", [0, 1, 2.5, 11, 30, 79, 200])
+def test_the_past_says_what_the_lake_would_have_said(
+    versions: tuple[pd.DataFrame, pd.DataFrame], moment: float
+) -> None:
+    past = Past.of(*versions)
+    records, labels = (newest_known(each[each["known_time"] <= day(moment)]) for each in versions)
+    for found, expected in (
+        (past.records_known(day(moment)), records),
+        (past.labels_known(day(moment)), labels),
+        (past.labelled(day(moment)), join_labels(records, labels)),
+    ):
+        pd.testing.assert_frame_equal(
+            found.reset_index(drop=True), expected, check_like=True, check_dtype=False
+        )
+
+
+def test_a_record_is_scored_as_first_known_against_the_label_as_finally_known(
+    versions: tuple[pd.DataFrame, pd.DataFrame], rows: pd.DataFrame
+) -> None:
+    scored = Past.of(*versions).scored
+    assert scored["heat"].tolist() == rows["heat"].tolist()
+    assert (scored["known_time"] == scored["event_time"]).all()
+    np.testing.assert_array_equal(scored["label"], rows["label"] * 2)
+
+
+def test_a_late_record_is_predicted_by_whoever_is_in_charge_when_it_comes(
+    rows: pd.DataFrame,
+) -> None:
+    records = rows.drop(columns=["known_time", "label"])
+    late = records["event_time"] + pd.Timedelta(days=3)
+    labels = rows.loc[rows["label"].notna()].drop(columns="heat")
+    done = run_on(Past.of(records.assign(known_time=late), labels), "periodic:5d")
+    for number, (stretch, _) in enumerate(done.predicted):
+        assert set(stretch["version"]) == {str(number + 1)}
+        assert (stretch["event_time"] > day(30 + 5 * number - 3)).all()
+        assert (stretch["event_time"] <= day(30 + 5 * number + 2)).all()
+
+
+def test_a_feature_that_is_corrected_to_the_answer_later_brings_no_profit(
+    tmp_path: Path, rows: pd.DataFrame
+) -> None:
+    chance = np.random.default_rng(8)
+    count = chance.normal(50, 10, len(rows))
+    table = pd.DataFrame(
+        {
+            "ride": [f"r{number}" for number in range(len(rows))],
+            "at": rows["event_time"],
+            "heat": chance.normal(50, 10, len(rows)),
+            "count": count,
+            "changed": rows["event_time"],
+        }
+    )
+    later = table.assign(heat=count, changed=table["at"] + pd.Timedelta(days=30))
+    pd.concat([table, later]).to_csv(tmp_path / "rides.csv", index=False)
+    spec = pipeline(
+        file=tmp_path / "rides.yaml",
+        first_train="2024-01-31",
+        window="all",
+        id="ride",
+        updated="changed",
+    )
+    row = backtest(spec, ["periodic:7d"]).document["policies"]["periodic:7d"]
+    noise = float(np.abs(count - count.mean()).mean())
+    assert row["rows_scored"] == (rows["event_time"] > day(30)).sum()
+    assert row["promotions"] > 5
+    assert row["score"] > 0.95 * noise
 
 
 # --- classes -------------------------------------------------------------------------------------
@@ -288,6 +462,8 @@ def test_labels_that_stop_coming_end_the_score(source: Pipeline) -> None:
 
 
 def test_the_stretch_ends_where_the_events_do(rows: pd.DataFrame) -> None:
-    stretch = stretch_of(rows, pipeline(first_train="2024-02-01"), start=None, end=day(500))
+    stretch = stretch_of(
+        past_of(rows), pipeline(first_train="2024-02-01"), start=None, end=day(500)
+    )
     assert stretch == Stretch(day(0), day(31), rows["event_time"].max())
     assert timedelta(days=48) < stretch.end - stretch.start
