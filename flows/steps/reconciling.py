@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from components.stores.ledger import Request
     from flows.steps.home import Home
 
+REQUEST_TAG = "driftwheel.request"
+"""Names the request on the MLflow run of its training."""
+
 GRACE = timedelta(minutes=2)
 """A request is left to its event for so long before `reconcile` takes it up."""
 
@@ -37,6 +40,16 @@ def find_lost(home: "Home", pipeline: str, *, clock: Clock, grace: timedelta = G
     now = clock()
     waiting = home.ledger.pending(pipeline, now=now)
     lost = tuple(request for request in waiting if now - request.written_at >= grace)
-    # Before the first promotion there is nothing to copy, and nothing to open MLflow for.
+    if not home.ledger.requests(pipeline):
+        return Lost((), ())  # nothing was ever asked for: no need to open MLflow
+    _end_dead_runs(home, pipeline, {request.id for request in waiting})
     moved = copy_aliases(home, pipeline) if home.ledger.champion(pipeline) else []
     return Lost(lost, tuple(moved))
+
+
+def _end_dead_runs(home: "Home", pipeline: str, waiting: set[str]) -> None:
+    """End MLflow runs whose worker is dead: of requests closed, or waiting for a worker."""
+    for request_id in home.registry.running(pipeline, REQUEST_TAG):
+        request = home.ledger.find(request_id)
+        if request is None or request.state == "closed" or request_id in waiting:
+            home.registry.settle_left_behind(pipeline, REQUEST_TAG, request_id)

@@ -20,6 +20,7 @@ from flows.steps import training
 from flows.steps.aliases import copy_aliases
 from flows.steps.leasing import AUTOMATION, Clock, event_id, kept_alive
 from flows.steps.packaging import Packaged, package, register
+from flows.steps.reconciling import REQUEST_TAG
 from flows.steps.rivals import Rival, open_rival
 from flows.steps.snapshots import Snapshot, table_versions, take_snapshot
 from flows.steps.stages import Stage, plain
@@ -104,9 +105,7 @@ def _train_and_decide(
 ) -> "Decision":
     rival = open_rival(home, assignment.pipeline.name)
     # We hold the lease: whatever an earlier worker on this request left open is dead.
-    home.registry.settle_left_behind(
-        assignment.pipeline.name, "driftwheel.request", assignment.request.id
-    )
+    home.registry.settle_left_behind(assignment.pipeline.name, REQUEST_TAG, assignment.request.id)
     with open_run(home, assignment) as run:
         result = _train(home, assignment, run, rival, stage=stage, told=told)
         record_gate(run, result.decision, result.tested_version, result.served)

@@ -178,6 +178,13 @@ class Registry:
         with asking("end a run", self.tracking_uri):
             self._client.set_terminated(run.id, "FINISHED")
 
+    def running(self, pipeline: str, tag: str) -> set[str]:
+        """Collect the values of a tag over the pipeline's runs that are RUNNING."""
+        experiment = self.experiment_id(pipeline)
+        with asking("look for open runs", self.tracking_uri):
+            found = self._client.search_runs([experiment], "attributes.status = 'RUNNING'")
+        return {run.data.tags[tag] for run in found if tag in run.data.tags}
+
     def settle_left_behind(self, pipeline: str, tag: str, value: str) -> int:
         """End the runs that a killed worker left RUNNING, and the models it left half-made.
 
