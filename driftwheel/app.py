@@ -67,7 +67,15 @@ def run(arguments: list[str]) -> int:
     except DriftwheelError as problem:
         say(f"{type(problem).__name__}: {problem}")
         return problem.exit_code
-    except OSError as problem:
+    except Exception as problem:
+        if "--debug" in arguments:
+            raise
+        if not isinstance(problem, OSError):
+            say(
+                f"{type(problem).__name__}: {problem}\nDriftwheel did not foresee this; the same "
+                "command after `driftwheel --debug` shows where it happened"
+            )
+            return 1
         say(f"the machine refused: {problem}; `driftwheel doctor` says what to mend")
         return 1
     return 0

@@ -1,10 +1,12 @@
 """Run flows in this process, on a Prefect server that is there; never on a temporary one."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from components.errors import ServiceError
 from flows.running import bound_to
 from flows.settings import Settings
 
@@ -18,6 +20,7 @@ def talking_to(api: str, settings: Settings) -> Iterator[None]:
     """
     from prefect.settings import (
         PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_LEVEL,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
@@ -29,17 +32,50 @@ def talking_to(api: str, settings: Settings) -> Iterator[None]:
         temporary_settings(
             {
                 PREFECT_API_URL: api,
+                PREFECT_CLIENT_MAX_RETRIES: 2,  # of 5: a person waits, and 5 take a minute
                 PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
                 PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
                 PREFECT_LOGGING_LEVEL: "WARNING",
             }
         ),
     ):
+        _hush_console()
         yield
 
 
+def _hush_console() -> None:
+    """Keep Prefect's own words off the terminal: what fails is raised, and said in ours.
+
+    The log that its UI shows stays as it is.
+    """
+    from prefect.logging.handlers import PrefectConsoleHandler
+
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, PrefectConsoleHandler):
+                handler.setLevel(logging.CRITICAL + 1)
+
+
 def run_flow(name: str, **parameters: Any) -> dict[str, Any]:
-    """Run a flow in this process, on the server that Prefect's client points at."""
+    """Run a flow in this process, on the server that Prefect's client points at.
+
+    Raises
+    ------
+    ServiceError
+        If the server fails, or does not answer any more.
+    DriftwheelError
+        Whatever the flow raises.
+
+    """
+    from httpx import HTTPError
+    from prefect.exceptions import PrefectException
+
     flow = getattr(import_module(f"flows.{name}"), name)
-    done: dict[str, Any] = flow(**parameters)
+    try:
+        done: dict[str, Any] = flow(**parameters)
+    except (HTTPError, PrefectException) as problem:
+        raise ServiceError(
+            f"the Prefect server failed during {name} ({type(problem).__name__}: {problem}); "
+            "look at its log, start it again, and say the command again: nothing is done twice"
+        ) from problem
     return done

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from driftwheel.demo.guarding import guarded
 from driftwheel.demo.story import Story
 from driftwheel.demo.summing_up import sum_up
 from driftwheel.demo.telling import line_as_dict, print_head, print_line, print_summary
@@ -58,7 +59,7 @@ def run_demo(settings: Settings, *, steps: int, as_json: bool) -> dict[str, Any]
             scheduled=False,
         ) as servers:
             warm.join()
-            with talking_to(servers.api_url, settings):
+            with guarded(servers.check), talking_to(servers.api_url, settings):
                 story = Story(home, pipeline, steps, alive=servers.check, doing=bar.say)
                 lines = []
                 print_head(bar.console, pipeline.resolved_metric)

@@ -1,5 +1,6 @@
 """The demo's timeline and summary, for a person."""
 
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,8 @@ def print_summary(console: Console, worth: Worth, seconds: float, home_option: s
     console.print()
     console.print(retrainings_table(worth))
     console.print()
-    made = table(f"{worth.metric} on the same {worth.rows} rows", "who", worth.metric)
+    console.print(f"{worth.metric} on the same {worth.rows} rows:", style="italic")
+    made = table("", "who", worth.metric)
     made.add_row("first model, frozen", f"{worth.frozen:.1f}")
     made.add_row("best naive baseline", f"{worth.naive:.1f}")
     made.add_row("[bold]the loop[/]", f"[bold]{worth.loop:.1f}[/]")
@@ -94,7 +96,9 @@ def print_summary(console: Console, worth: Worth, seconds: float, home_option: s
 
 
 def _further(home_option: str) -> list[tuple[str, str]]:
-    start = f"driftwheel{home_option}"
+    # As the person called it: in a clone it is .venv/bin/driftwheel.
+    called = sys.argv[0] if sys.argv[0].endswith("driftwheel") else "driftwheel"
+    start = f"{called}{home_option}"
     return [
         (f"{start} up", "browse the runs in Prefect, the models in MLflow"),
         (f"{start} history bikeshare", "every decision, and why"),
