@@ -1,5 +1,7 @@
 """The command line, put together: one module a panel, imports only what a command needs."""
 
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,15 @@ if TYPE_CHECKING:
     from flows.settings import Settings
 
 _INTERRUPTED = 130  # what a shell calls a program that Ctrl-C has ended
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was asked for before the command."""
+
+    home: Path | None = None
+    debug: bool = False
+
 
 app = typer.Typer(
     name="driftwheel",
@@ -41,6 +52,9 @@ def start(
             show_default=False,
         ),
     ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a command that fails.")
+    ] = False,
     version: Annotated[  # noqa: ARG001 - its callback has answered
         bool,
         typer.Option(
@@ -49,7 +63,8 @@ def start(
     ] = False,
 ) -> None:
     """Keep a model in production right while the world changes."""
-    context.obj = home
+    asked = context.ensure_object(Asked)
+    asked.home, asked.debug = home, debug
 
 
 def run(arguments: list[str]) -> int:
@@ -58,27 +73,35 @@ def run(arguments: list[str]) -> int:
 
     for panel in (everyday, onestep, expert):
         panel.register(app)
+    asked = Asked()
     try:
-        app(arguments, prog_name="driftwheel")
+        app(arguments, prog_name="driftwheel", obj=asked)
     except SystemExit as end:  # Typer has said what was wrong, if anything was
         if end.code == _INTERRUPTED:
             say("stopped")
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except DriftwheelError as problem:
-        say(f"{type(problem).__name__}: {problem}")
-        return problem.exit_code
-    except Exception as problem:
-        if "--debug" in arguments:
-            raise
-        if not isinstance(problem, OSError):
-            say(
-                f"{type(problem).__name__}: {problem}\nDriftwheel did not foresee this; the same "
-                "command after `driftwheel --debug` shows where it happened"
-            )
-            return 1
-        say(f"the machine refused: {problem}; `driftwheel doctor` says what to mend")
-        return 1
+    except Exception as problem:  # noqa: BLE001 - the last door: a person reads what comes out
+        if asked.debug:
+            traceback.print_exception(problem)
+        say(_in_words(problem))
+        return problem.exit_code if isinstance(problem, DriftwheelError) else 1
     return 0
+
+
+def _in_words(problem: Exception) -> str:
+    """Say what went wrong; only what nobody has foreseen is called a bug."""
+    from flows.settings import hide_password
+
+    name = type(problem).__name__
+    if isinstance(problem, DriftwheelError):
+        return f"{name}: {problem}"
+    if isinstance(problem, OSError):
+        return f"the machine refused: {problem}; `driftwheel doctor` says what to mend"
+    said = hide_password(" ".join(str(problem).split()))
+    return (
+        f"{name}: {said}; this is a bug in Driftwheel or an unforeseen state: "
+        "`driftwheel --debug …` shows where, `driftwheel doctor` looks at the home"
+    )
 
 
 def settings_of(context: typer.Context) -> "Settings":
@@ -86,4 +109,4 @@ def settings_of(context: typer.Context) -> "Settings":
     from flows.settings import load_settings, silence_telemetry
 
     silence_telemetry()
-    return load_settings(context.obj)
+    return load_settings(context.ensure_object(Asked).home)

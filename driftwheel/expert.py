@@ -8,6 +8,7 @@ from driftwheel.app import settings_of
 from driftwheel.onestep import AsOf, Json, Name
 from driftwheel.output import console, print_json, say, table, working
 from flows.deployments import WORK_POOL
+from flows.settings import hide_password
 
 PANEL = "Expert"
 
@@ -65,10 +66,11 @@ def deploy(
         raise typer.Exit(1)
     with talking_to(api, settings), working("deploying"):
         done = register_with(settings, specs, owner=home.ledger.ledger_id, pool=pool)
+    server = hide_password(api)
     if json:
-        print_json({"server": api, "deployments": done})
+        print_json({"server": server, "deployments": done})
     else:
-        shown = table(f"Registered with {api}", "deployment", "schedule")
+        shown = table(f"Registered with {server}", "deployment", "schedule")
         for one in done:
             shown.add_row(one["name"], one["schedule"] or "-")
         console().print(shown, markup=False)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from components.errors import InvalidInputError
 from components.pipelines import Pipeline, find_pipeline
+from components.pipelines.durations import write_duration
 from flows.opening import open_home
 from flows.settings import Settings
 from flows.steps.rivals import NAIVE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from flows.steps.home import Home
 
 _TROUBLE = {"unreadable": 4, "failed": 3, "data_fault": 3, "open": 2, "moved": 2, "never": 1}
+_QUALITY = ("window_start", "window", "live_error", "naive_error", "drift_window", "drift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,11 @@ def _standing(home: "Home", pipeline: Pipeline) -> Standing:
 
 
 def _not_begun(pipeline: Pipeline) -> dict[str, Any]:
-    unknown = ("since", "promoted_by", "window", "live_error", "naive_error", "drift")
     return {
         "pipeline": pipeline.name,
         "champion": NAIVE,
         "metric": pipeline.resolved_metric,
-        **dict.fromkeys(unknown),
+        **dict.fromkeys(("since", "promoted_by", *_QUALITY)),
         "pending": [],
         "last_decision": None,
         "moved_by_hand": [],
@@ -123,25 +124,34 @@ def _moved(home: "Home", name: str) -> list[str]:
 
 
 def _newest_quality(home: "Home", pipeline: Pipeline) -> dict[str, Any]:
-    """Give the newest window's live error beside the naive baseline's."""
-    found: dict[str, Any] = {"window": None, "live_error": None, "naive_error": None, "drift": None}
+    """Give the newest live error that can tell, beside the naive one; and the newest drift.
+
+    Labels come late, so the two may be of different windows: each names its own.
+    """
+    found: dict[str, Any] = dict.fromkeys(_QUALITY)
     if not home.lake.exists(pipeline.name, "measurements"):
         return found
     from components.records import to_frame
+    from monitoring.quality import last_known
 
-    rows = to_frame(home.lake.read(pipeline.name, "measurements"))
-    if rows.empty:
-        return found
-    newest = rows[rows["window_end"] == rows["window_end"].max()]
-    found["window"] = pd.Timestamp(newest["window_end"].iloc[0]).isoformat()
-    for name, key in (
-        ("live_error", "live_error"),
-        ("naive_error", "naive_error"),
-        ("drift_share", "drift"),
-    ):
-        values = newest.loc[newest["name"] == name, "value"].dropna()
-        found[key] = float(values.iloc[0]) if len(values) else None
+    rows = last_known(to_frame(home.lake.read(pipeline.name, "measurements")))
+    told = rows[(rows["name"] == "live_error") & (rows["status"] != "cannot_tell")]
+    if len(told):
+        beside = rows[rows["window_end"] == told["window_end"].max()]
+        found["window_start"] = pd.Timestamp(beside["window_start"].iloc[0]).isoformat()
+        found["window"] = pd.Timestamp(beside["window_end"].iloc[0]).isoformat()
+        found["live_error"] = _value(beside, "live_error")
+        found["naive_error"] = _value(beside, "naive_error")
+    if len(rows):
+        newest = rows[rows["window_end"] == rows["window_end"].max()]
+        found["drift_window"] = pd.Timestamp(newest["window_end"].iloc[0]).isoformat()
+        found["drift"] = _value(newest, "drift_share")
     return found
+
+
+def _value(measured: pd.DataFrame, name: str) -> float | None:
+    values = measured.loc[measured["name"] == name, "value"].dropna()
+    return float(values.iloc[0]) if len(values) else None
 
 
 def print_status(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -160,12 +170,11 @@ def print_status(console: Console, rows: list[dict[str, Any]]) -> None:
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
     last = row["last_decision"]
-    window = f", week to {row['window'][:10]}" if row["window"] else ""
     waits = ", ".join(f"{one['request_id']} ({one['cause']})" for one in row["pending"])
     return [
-        ("live error", f"{_number(row['live_error'])} {row['metric']}{window}"),
+        ("live error", f"{_number(row['live_error'])} {row['metric']}{_window(row)}"),
         ("naive", f"{_number(row['naive_error'])} {row['metric']}"),
-        ("drifted", "-" if row["drift"] is None else f"{row['drift']:.0%} of the columns"),
+        ("drifted", _drift(row)),
         ("pending", waits or "-"),
         (
             "last decision",
@@ -175,6 +184,25 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         *(("alias", moved) for moved in row["moved_by_hand"]),
     ]
+
+
+def _window(row: dict[str, Any]) -> str:
+    """Say which window the live error is of: its width and its end."""
+    if row["window"] is None:
+        return ""
+    start, end = pd.Timestamp(row["window_start"]), pd.Timestamp(row["window"])
+    return f", {write_duration(end - start)} to {_moment(row['window'])}"
+
+
+def _drift(row: dict[str, Any]) -> str:
+    if row["drift"] is None:
+        return "-"
+    return f"{row['drift']:.0%} of the columns, window to {_moment(row['drift_window'])}"
+
+
+def _moment(time: str) -> str:
+    """Write an ISO time without its midnight."""
+    return time[:16].replace("T", " ").removesuffix(" 00:00")
 
 
 def print_history(console: Console, rows: list[dict[str, Any]], *, every: bool) -> None:

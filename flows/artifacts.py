@@ -1,22 +1,54 @@
-"""What a flow run leaves to look at in Prefect's UI: tables, and the way to MLflow."""
+"""What a flow run leaves to look at in Prefect's UI: tables, and the way to MLflow.
 
-from typing import TYPE_CHECKING, Any
+All of it is told elsewhere too: what cannot be shown is logged, and the flow has still done
+its work.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.logging import get_run_logger
 
 from components.pipelines import Pipeline
 from flows.running import Run
+from flows.settings import hide_password, without_login
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision
     from flows.steps.watching import Watched
 
+P = ParamSpec("P")
 
+
+def _not_needed(show: Callable[P, None]) -> Callable[P, None]:
+    """Log, as a warning, that something could not be shown; the flow goes on."""
+
+    @wraps(show)
+    def shown(*arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            show(*arguments, **named)
+        # Prefect, httpx, MLflow and pydantic each raise their own here, and whatever it is,
+        # what was decided and written stands: a flow called failed would tell otherwise.
+        except Exception as problem:  # noqa: BLE001 - said above
+            get_run_logger().warning(
+                "%s left nothing to look at in Prefect (%s: %s); the flow's work is done",
+                show.__name__,
+                type(problem).__name__,
+                hide_password(str(problem)),
+            )
+
+    return shown
+
+
+@_not_needed
 def show_ingest(done: dict[str, Any]) -> None:
     """Show how many rows came in, and how many were set aside."""
     create_table_artifact(key="ingested", table=[_flat(done)], description="Rows taken in")
 
 
+@_not_needed
 def show_score(done: dict[str, Any]) -> None:
     """Show how many records each version scored."""
     rows = [{"version": v, "rows": n} for v, n in done["by_version"].items()]
@@ -25,6 +57,7 @@ def show_score(done: dict[str, Any]) -> None:
     )
 
 
+@_not_needed
 def show_monitor(pipeline: Pipeline, watched: "Watched") -> None:
     """Show the measurements of the newest window, and the verdict on them."""
     rows = [
@@ -48,6 +81,7 @@ def show_monitor(pipeline: Pipeline, watched: "Watched") -> None:
     )
 
 
+@_not_needed
 def show_decision(run: Run, decision: "Decision") -> None:
     """Show a decision with its numbers, and link the MLflow run that holds the rest."""
     numbers = "\n".join(f"| {k} | {v} |" for k, v in decision.numbers.items() if v is not None)
@@ -72,7 +106,7 @@ def _mlflow_address(run: Run, decision: "Decision") -> str:
     if not (server and decision.mlflow_run_id):
         return ""
     experiment = run.home.registry.experiment_id(decision.pipeline)
-    return f"{server}/#/experiments/{experiment}/runs/{decision.mlflow_run_id}"
+    return f"{without_login(server)}/#/experiments/{experiment}/runs/{decision.mlflow_run_id}"
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

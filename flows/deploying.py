@@ -24,7 +24,7 @@ from flows.deployments import (
     owner_tag,
     retrain_trigger,
 )
-from flows.settings import Settings
+from flows.settings import Settings, hide_password
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -101,8 +101,9 @@ def deploy(
             asyncio.run(_deploy(settings.prefix, pipelines, owner, pool))
         except TransportError as problem:
             raise StoreUnreachableError(
-                f"the Prefect server at {PREFECT_API_URL.value()} does not answer ({problem}); "
-                "start it, or correct prefect_api_url in driftwheel.toml"
+                f"the Prefect server at {hide_password(str(PREFECT_API_URL.value()))} does not "
+                f"answer ({hide_password(str(problem))}); start it, or correct prefect_api_url "
+                "in driftwheel.toml"
             ) from problem
     return [
         {"name": full_name(row, pipeline, settings.prefix), "schedule": _in_force(row, pipeline)}
@@ -161,8 +162,8 @@ async def check_ours(client: "PrefectClient", names: Iterable[str], *, owner: st
         if owner_tag(owner) not in found.tags:
             tags = [tag for tag in found.tags if tag.startswith(OWNER_TAG)]
             raise NotOursError(
-                f"deployment {name!r} exists at {client.api_url} and is not ours "
-                f"({tags[0] if tags else 'it carries no ' + OWNER_TAG + ' tag'}; ours is "
+                f"deployment {name!r} exists at {hide_password(str(client.api_url))} and is not "
+                f"ours ({tags[0] if tags else 'it carries no ' + OWNER_TAG + ' tag'}; ours is "
                 f"{owner_tag(owner)}); it is left alone. Give this home names of its own: "
                 'prefix = "my-team-" in driftwheel.toml'
             )

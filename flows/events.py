@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from components.errors import StoreUnreachableError
 from flows.deployments import RETRAIN_EVENT, resource_id
+from flows.settings import hide_password
 
 _PATIENCE = 10.0  # seconds for the server to take the event
 
@@ -60,9 +61,9 @@ def emit_retrain_requested(
         _post(api_url, body, patience)
     except OSError as problem:
         raise StoreUnreachableError(
-            f"the Prefect server at {api_url} did not take the event for request {request_id} "
-            f"({problem}); the request stands in the ledger, `driftwheel reconcile {pipeline}` "
-            "takes it up"
+            f"the Prefect server at {hide_password(api_url)} did not take the event for request "
+            f"{request_id} ({hide_password(str(problem))}); the request stands in the ledger, "
+            f"`driftwheel reconcile {pipeline}` takes it up"
         ) from problem
     return sent
 

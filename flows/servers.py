@@ -23,7 +23,7 @@ from components import errors
 from components.errors import ServiceError, StoreUnreachableError
 from flows.children import LOOPBACK, Child, free_port, start, stop, wait_for
 from flows.living import answers, forget, hold_home, live_api, live_mlflow, remember
-from flows.settings import CLONE, Settings, child_environment
+from flows.settings import CLONE, Settings, child_environment, hide_password, without_login
 
 __all__ = ["Servers", "live_api", "live_mlflow", "prefect_environment", "running"]
 
@@ -40,14 +40,14 @@ class Servers:
     api_url: str
     """Prefect's API (…/api)."""
     mlflow_url: str
-    """MLflow's UI; empty where none was asked for."""
+    """MLflow's UI, to be shown: without a login; empty where none was asked for."""
     children: tuple[Child, ...]
     """Those that we started, in the order in which they were."""
 
     @property
     def ui_url(self) -> str:
-        """Prefect's UI."""
-        return self.api_url.removesuffix("/api")
+        """Prefect's UI, to be shown: without a login."""
+        return without_login(self.api_url.removesuffix("/api"))
 
     def check(self) -> None:
         """Raise :class:`ChildDiedError` if one of them has ended."""
@@ -119,8 +119,12 @@ def running(
             _await_served(served, settings, progress)
         if ui:
             _await_server(ui, progress, began)
-        servers = Servers(prefect.url, ui.url if ui else "", tuple(started))
-        remember(settings.home, api_url=servers.api_url, mlflow_url=servers.mlflow_url)
+        servers = Servers(prefect.url, without_login(ui.url) if ui else "", tuple(started))
+        remember(
+            settings.home,
+            api_url=without_login(servers.api_url),
+            mlflow_url=servers.mlflow_url,
+        )
         try:
             yield servers
         finally:
@@ -176,8 +180,8 @@ def _prefect(settings: Settings, port: int | None) -> _Server:
         return _Server("Prefect server", url, f"{url}/health", child)
     if not answers(f"{url}/health"):
         raise StoreUnreachableError(
-            f"the Prefect server at {url} does not answer; start it, or take prefect_api_url "
-            "out of driftwheel.toml to use one of our own"
+            f"the Prefect server at {hide_password(url)} does not answer; start it, or take "
+            "prefect_api_url out of driftwheel.toml to use one of our own"
         )
     return _Server("Prefect server", url, f"{url}/health")
 
@@ -256,11 +260,12 @@ def _serve(
 
 
 def _await_server(server: _Server, progress: Progress, began: float) -> None:
+    where = f"{server.name} at {hide_password(server.url)}"
     if server.child:
         wait_for(server.child, lambda: answers(server.health), patience=_SERVER_PATIENCE)
-        progress(f"{server.name} at {server.url} ({time.monotonic() - began:.1f} s)")
+        progress(f"{where} ({time.monotonic() - began:.1f} s)")
     else:
-        progress(f"{server.name} at {server.url}")
+        progress(where)
 
 
 def _await_served(served: Child, settings: Settings, progress: Progress) -> None:

@@ -190,3 +190,8 @@ def _fill(field: str, value: str, environ: Mapping[str, str]) -> str:
 def hide_password(url: str) -> str:
     """Show a URL to people without the password in it."""
     return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:…@", url)
+
+
+def without_login(url: str) -> str:
+    """Give a URL to follow, without user and password: whoever follows it logs in."""
+    return re.sub(r"://[^/]*@", "://", url, count=1)

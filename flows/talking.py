@@ -8,7 +8,7 @@ from typing import Any
 
 from components.errors import ServiceError
 from flows.running import bound_to
-from flows.settings import Settings
+from flows.settings import Settings, hide_password
 
 
 @contextmanager
@@ -48,12 +48,17 @@ def _hush_console() -> None:
 
     The log that its UI shows stays as it is.
     """
+    import prefect.main  # noqa: F401 - sets up its loggers, which is done once, at import
     from prefect.logging.handlers import PrefectConsoleHandler
 
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        for handler in logging.getLogger(name).handlers:
-            if isinstance(handler, PrefectConsoleHandler):
-                handler.setLevel(logging.CRITICAL + 1)
+    # The console hangs on the root logger; the threads that send events have one of their own.
+    consoles = [h for h in logging.getLogger().handlers if isinstance(h, PrefectConsoleHandler)]
+    for handler in (*consoles, *logging.getLogger("prefect._internal").handlers):
+        handler.addFilter(_by_others)
+
+
+def _by_others(record: logging.LogRecord) -> bool:
+    return not record.name.startswith("prefect")
 
 
 def run_flow(name: str, **parameters: Any) -> dict[str, Any]:
@@ -68,14 +73,24 @@ def run_flow(name: str, **parameters: Any) -> dict[str, Any]:
 
     """
     from httpx import HTTPError
-    from prefect.exceptions import PrefectException
+    from prefect.exceptions import Abort, PrefectException
 
     flow = getattr(import_module(f"flows.{name}"), name)
     try:
         done: dict[str, Any] = flow(**parameters)
-    except (HTTPError, PrefectException) as problem:
-        raise ServiceError(
-            f"the Prefect server failed during {name} ({type(problem).__name__}: {problem}); "
-            "look at its log, start it again, and say the command again: nothing is done twice"
-        ) from problem
+    except (HTTPError, PrefectException, Abort) as problem:
+        raise _failed(name, problem) from problem
+    except RuntimeError as problem:
+        if not isinstance(problem.__cause__, HTTPError):
+            raise
+        # So Prefect's client says that it could not ask the server for its version.
+        raise _failed(name, problem) from problem
     return done
+
+
+def _failed(name: str, problem: BaseException) -> ServiceError:
+    said = hide_password(f"{type(problem).__name__}: {problem}")
+    return ServiceError(
+        f"the Prefect server failed during {name} ({said}); "
+        "look at its log, start it again, and say the command again: nothing is done twice"
+    )

@@ -6,8 +6,14 @@ import pandas as pd
 from components.answers import Answers
 from components.metrics import metric_value
 from components.pipelines.spec import HIGHER_IS_BETTER, Pipeline
+from components.records import KNOWN_TIME
 from monitoring.measurements import Direction, Measurement, Status, status_of
 from monitoring.windows import Window
+
+LEAST_GROWTH = 0.1
+"""Labels that come one by one are worth another look once so many of the rows have one more."""
+
+_ONE_NUMBER = ["window_start", "window_end", "name", "column", "model_version"]
 
 
 def measure_quality(
@@ -75,6 +81,30 @@ def measure_quality(
         error("naive_error", base, None, f"naive baseline: {metric} {_number(base)}"),
         _labelled_share(len(truth), rows_made, window),
     ]
+
+
+def many_came_in(before: int, now: int, rows: int) -> bool:
+    """Say whether enough labels came in since a window was measured to measure it again.
+
+    >>> many_came_in(40, 49, 100), many_came_in(40, 50, 100), many_came_in(0, 0, 0)
+    (False, True, False)
+    """
+    return now > before and now - before >= LEAST_GROWTH * rows
+
+
+def last_known(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each number of a window the row known last, in the order given.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n_measurements, n_columns)
+        Rows of the table `measurements`. Not modified. Of two known at the same moment, the
+        one on more labels counts.
+
+    """
+    order = [KNOWN_TIME, "rows", "value"]  # `value` grows with the labels for labelled_share
+    newest_last = rows.sort_values(order, kind="stable", na_position="first")
+    return newest_last.drop_duplicates(_ONE_NUMBER, keep="last").sort_index()
 
 
 def _labelled_share(known: int, rows: int, window: Window) -> Measurement:

@@ -9,7 +9,7 @@ from components.metrics import metric_value
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, LABEL, RECORD_ID
 from flows.steps.reading_back import read_back
-from flows.steps.rivals import naive_on, open_package
+from flows.steps.rivals import naive_now, open_package
 from flows.steps.snapshots import join_labels, labels_known, predictions_made, records_known
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
     metric, truth = pipeline.resolved_metric, rows[LABEL]
     said, answers = read_back(home, pipeline, made.assign(**{LABEL: truth}))
     first = home.ledger.promotions(pipeline.name)
-    naive = naive_on(pipeline, rows[[EVENT_TIME, LABEL]], labels)
-    frozen = naive.answers
+    naive = frozen = naive_now(pipeline, rows[[EVENT_TIME]], labels, as_of=start)
     if first:
         package = open_package(home, digest=first[0].digest, uri=first[0].package_uri)
         frozen = package.predict(rows[list(pipeline.features)])
@@ -77,6 +76,6 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
         rows=len(rows),
         frozen=metric_value(metric, truth, frozen),
         loop=metric_value(metric, said[LABEL], answers),
-        naive=naive.loss,
+        naive=metric_value(metric, truth, naive),
         decisions=tuple(d for d in home.ledger.decisions(pipeline.name) if start <= d.as_of <= end),
     )

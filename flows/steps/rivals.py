@@ -141,7 +141,8 @@ def naive_now(
     rows : DataFrame
         Rows to answer, with `event_time`; each sees the labels known at that time.
     labels : DataFrame
-        Labels with event and known time; those known later than `as_of` choose nothing.
+        Labels with event and known time; those known later than `as_of` do not choose the
+        kind. Where none is known by then, it is the first kind of the pipeline.
 
     """
     judged = known_by(labels, as_of).tail(NAIVE_JUDGED_ON)

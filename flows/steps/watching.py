@@ -2,33 +2,59 @@
 
 A verdict to retrain and its request are one transaction of the ledger; the event that the
 flow sends afterwards is only a nudge.
+
+Labels come later than rows, so the live error of a window is measured when it ends, with
+the labels known by then, and once more when they are in: a later row of the table, which
+counts from then on. Drift needs no labels and is measured once.
 """
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
 from components.failpoints import failpoint
 from components.pipelines import Pipeline
-from components.records import KNOWN_TIME, LABEL, RECORD_ID, measurement_schema, to_arrow, to_frame
+from components.records import (
+    EVENT_TIME,
+    KNOWN_TIME,
+    LABEL,
+    RECORD_ID,
+    measurement_schema,
+    to_arrow,
+    to_frame,
+)
 from flows.steps.leasing import Clock
 from flows.steps.reading_back import read_back
-from flows.steps.rivals import NAIVE, naive_on, open_package
+from flows.steps.rivals import NAIVE, naive_now, open_package
 from flows.steps.snapshots import first_event, labels_known, predictions_made, records_known
 from monitoring.drift import measure_drift
 from monitoring.measurements import Measurement
 from monitoring.policies import History, Verdict, WindowFacts, judge
-from monitoring.quality import measure_quality
+from monitoring.quality import last_known, many_came_in, measure_quality
 from monitoring.windows import Window, complete_windows
 
 if TYPE_CHECKING:
     from components.stores.lake import Reader
     from components.stores.ledger import Promotion, Request
     from flows.steps.home import Home
+
+LOOK_BACK = 8
+"""So many of the newest windows are looked at for labels that came at times of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When the live error of a window was last measured, whose it is, on how many labels."""
+
+    window: Window
+    at: pd.Timestamp
+    labelled: int
+    model_version: str
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +70,7 @@ class Watched:
     request : Request or None
         The request that the verdict led to, new or merged into.
     windows : int
-        Windows measured by this run.
+        Windows measured by this run for the first time.
 
     """
 
@@ -62,10 +88,12 @@ def watch(
     clock: Clock,
     flow_run_id: str = "",
 ) -> Watched:
-    """Measure every complete window not measured yet, oldest first, and judge the newest."""
+    """Measure what is due, oldest window first, and judge the newest."""
     due = windows_due(home, pipeline, as_of=as_of)
     for window in due:
         _measure_and_write(home, pipeline, window, as_of=as_of, flow_run_id=flow_run_id)
+    for look in looks_due(home, pipeline, as_of=as_of):
+        _look_again(home, pipeline, look, as_of=as_of, flow_run_id=flow_run_id)
     kept = read_measurements(home, pipeline, as_of=as_of)
     verdict = judge(
         pipeline.policy,
@@ -91,12 +119,94 @@ def windows_due(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> lis
     return [window for window in every if window.end not in done]
 
 
+def looks_due(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> list[Look]:
+    """List the looks at live error that labels known since have outdated, oldest window first.
+
+    With a label delay: those taken before the labels of the whole window were due, once they
+    are. Where each label has a time of its own: those that many more labels came in after.
+    """
+    looks = _looks(home, pipeline, as_of=as_of)
+    if pipeline.label_delay is None:
+        return _outgrown(home, pipeline, looks, as_of=as_of)
+    delay = pd.Timedelta(pipeline.label_delay)
+    return [look for look in looks if look.at < look.window.end + delay <= as_of]
+
+
+def _looks(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> list[Look]:
+    rows = _rows_known(home, pipeline, as_of=as_of)
+    live = rows[rows["name"] == "live_error"].sort_values("window_end", kind="stable")
+    return [
+        Look(
+            window=Window(row["window_start"], row["window_end"]),
+            at=row[KNOWN_TIME],
+            labelled=row["rows"],
+            model_version=row["model_version"],
+            reference=row["reference"],
+        )
+        for row in live.to_dict("records")
+    ]
+
+
+def _outgrown(
+    home: "Home", pipeline: Pipeline, looks: list[Look], *, as_of: pd.Timestamp
+) -> list[Look]:
+    recent = looks[-LOOK_BACK:]
+    if not recent:
+        return []
+    since, until = recent[0].window.start, recent[-1].window.end
+    made = predictions_made(home.lake, pipeline, as_of=as_of, since=since, until=until)
+    labels = labels_known(home.lake, pipeline, as_of=as_of, since=since)
+    labelled = made[RECORD_ID].isin(labels.loc[labels[LABEL].notna(), RECORD_ID])
+    found = []
+    for look in recent:
+        inside = look.window.holds(made[EVENT_TIME])
+        if many_came_in(look.labelled, int(labelled[inside].sum()), int(inside.sum())):
+            found.append(look)
+    return found
+
+
 def _measure_and_write(
     home: "Home", pipeline: Pipeline, window: Window, *, as_of: pd.Timestamp, flow_run_id: str
 ) -> None:
     promotion = _in_charge(home, pipeline, window)
     measured = measure(home, pipeline, window, promotion, as_of=as_of)
-    rows = _as_table(measured, promotion, as_of=as_of, flow_run_id=flow_run_id)
+    version = promotion.version if promotion else NAIVE
+    about = {
+        KNOWN_TIME: as_of,
+        "model_version": version,
+        "reference": promotion.digest if promotion else "",
+        "flow_run_id": flow_run_id,
+    }
+    _write(home, pipeline, [(_measurement_id(m, version), m) for m in measured], about)
+
+
+def _look_again(
+    home: "Home", pipeline: Pipeline, look: Look, *, as_of: pd.Timestamp, flow_run_id: str
+) -> None:
+    """Measure live error anew; the row names the moment and its labels, so it is a row more."""
+    measured = _quality(home, pipeline, look.window, as_of=as_of)
+    labelled = next(m.rows for m in measured if m.name == "live_error")
+    again = (as_of.isoformat(), str(labelled))
+    about = {
+        KNOWN_TIME: as_of,
+        "model_version": look.model_version,
+        "reference": look.reference,
+        "flow_run_id": flow_run_id,
+    }
+    named = [(_measurement_id(m, look.model_version, *again), m) for m in measured]
+    _write(home, pipeline, named, about)
+
+
+def _write(
+    home: "Home",
+    pipeline: Pipeline,
+    named: Iterable[tuple[str, Measurement]],
+    about: dict[str, Any],
+) -> None:
+    """Write the measurements whose id the table does not hold, in one commit."""
+    schema = measurement_schema()
+    laid_out = [{**m.as_row(), "measurement_id": name, **about} for name, m in named]
+    rows = to_arrow(pd.DataFrame(laid_out, columns=schema.names), schema)
 
     def unless_there(reader: "Reader") -> pa.Table | None:
         there = set(to_frame(reader.read(columns=["measurement_id"]))["measurement_id"])
@@ -139,7 +249,9 @@ def _quality(
     scored = made.merge(labels[[RECORD_ID, LABEL]], on=RECORD_ID, how="left")
     known = scored[scored[LABEL].notna()].reset_index(drop=True)
     labelled, answers = read_back(home, pipeline, known)
-    naive = naive_on(pipeline, labelled, labels).answers if len(labelled) else None
+    naive = None
+    if len(labelled):
+        naive = naive_now(pipeline, labelled, labels, as_of=window.start)
     return measure_quality(
         labelled,
         answers,
@@ -182,13 +294,21 @@ def window_facts(kept: Iterable[Measurement]) -> tuple[WindowFacts, ...]:
 def read_measurements(
     home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp
 ) -> tuple[Measurement, ...]:
-    """Read the measurements known by `as_of`, oldest window first."""
+    """Read the measurements known by `as_of`, oldest window first.
+
+    Of a number that was measured again, only the one known last.
+    """
+    rows = _rows_known(home, pipeline, as_of=as_of)
+    rows = rows.sort_values(["window_end", "name"], kind="stable")
+    named = ({str(key): value for key, value in row.items()} for row in rows.to_dict("records"))
+    return tuple(Measurement.from_row(row) for row in named)
+
+
+def _rows_known(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> pd.DataFrame:
     table = home.lake.read(
         pipeline.name, "measurements", where="known_time <= $as_of", params={"as_of": as_of}
     )
-    rows = to_frame(table).sort_values(["window_end", "name"], kind="stable")
-    named = ({str(key): value for key, value in row.items()} for row in rows.to_dict("records"))
-    return tuple(Measurement.from_row(row) for row in named)
+    return last_known(to_frame(table))
 
 
 def write_down(
@@ -247,29 +367,6 @@ def _newest(kept: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
     return tuple(measured for measured in kept if measured.window.end == end)
 
 
-def _as_table(
-    measured: list[Measurement],
-    promotion: "Promotion | None",
-    *,
-    as_of: pd.Timestamp,
-    flow_run_id: str,
-) -> pa.Table:
-    version = promotion.version if promotion else NAIVE
-    rows = [
-        {
-            **m.as_row(),
-            "measurement_id": _measurement_id(m, version),
-            KNOWN_TIME: as_of,
-            "model_version": version,
-            "reference": promotion.digest if promotion else "",
-            "flow_run_id": flow_run_id,
-        }
-        for m in measured
-    ]
-    schema = measurement_schema()
-    return to_arrow(pd.DataFrame(rows, columns=schema.names), schema)
-
-
-def _measurement_id(measured: Measurement, version: str) -> str:
-    parts = (measured.window.end.isoformat(), measured.name, measured.column or "", version)
-    return "m-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+def _measurement_id(measured: Measurement, version: str, *again: str) -> str:
+    named = (measured.window.end.isoformat(), measured.name, measured.column or "", version)
+    return "m-" + hashlib.sha256("\0".join((*named, *again)).encode()).hexdigest()[:24]

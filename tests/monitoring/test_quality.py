@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from components.answers import Answers
-from monitoring.quality import measure_quality
+from monitoring.quality import last_known, many_came_in, measure_quality
 
 
 def numbers(values):
@@ -86,3 +86,30 @@ def test_one_class_has_no_ranking_and_cannot_tell(measure):
 
     assert found["live_error"].value is None
     assert found["live_error"].reason == "roc_auc is not defined on these rows"
+
+
+def test_labels_that_trickle_in_are_worth_another_look_a_tenth_of_the_rows_at_a_time():
+    assert not many_came_in(40, 49, 100)
+    assert many_came_in(40, 50, 100)
+    assert not many_came_in(40, 40, 100)
+    assert not many_came_in(0, 0, 0)
+
+
+def test_of_a_number_measured_again_the_row_known_last_counts(window):
+    day = pd.Timedelta("1D")
+    about = {"window_start": window.start, "window_end": window.end, "column": None}
+    later = {"model_version": "2", "known_time": window.end + 3 * day}
+    rows = pd.DataFrame(
+        [
+            {**about, **later, "name": "live_error", "value": 5.0, "rows": 40},
+            {**about, **later, "name": "live_error", "value": 9.0, "rows": 56},
+            {**about, **later, "name": "live_error", "value": 1.0, "rows": 8}
+            | {"known_time": window.end},
+            {**about, **later, "name": "live_error", "value": 2.0, "rows": 8}
+            | {"model_version": "4"},
+            {**about, **later, "name": "drift", "value": 0.2, "rows": 56, "column": "heat"},
+            {**about, **later, "name": "drift", "value": 0.4, "rows": 56, "column": "wind"},
+        ]
+    )
+
+    assert last_known(rows)["value"].tolist() == [9.0, 2.0, 0.2, 0.4]

@@ -1,14 +1,23 @@
-"""Each window is measured once, judged in words, and many alarms are one request."""
+"""Each window is measured once, judged in words, and many alarms are one request.
+
+Live error is measured once more when the labels are in.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from components.baselines import naive_answers
+from components.metrics import metric_value
 from components.stores.ledger import Outcome
+from driftwheel.demo.summing_up import sum_up
+from driftwheel.reading import _newest_quality, print_status
 from flows.steps.rivals import NAIVE
 from flows.steps.scoring import score
-from flows.steps.watching import watch, windows_due
+from flows.steps.snapshots import labels_known
+from flows.steps.watching import looks_due, read_measurements, watch, windows_due
 
 
 def until(care, moment: pd.Timestamp) -> None:
@@ -19,6 +28,12 @@ def until(care, moment: pd.Timestamp) -> None:
 
 def look(care, moment: pd.Timestamp):
     return watch(care.home, care.pipeline, as_of=moment, clock=care.clock)
+
+
+def live_errors(care, moment: pd.Timestamp, name: str = "live_error") -> dict:
+    """Give the measurement of each window's end that counts at a moment."""
+    kept = read_measurements(care.home, care.pipeline, as_of=moment)
+    return {m.window.end: m for m in kept if m.name == name}
 
 
 def hold(care, moment: pd.Timestamp) -> None:
@@ -162,6 +177,177 @@ def test_without_a_model_the_naive_baseline_is_watched(care, day) -> None:
     assert {m.name for m in seen.measurements} == {"live_error", "naive_error", "labelled_share"}
     assert set(care.rows("measurements")["model_version"]) == {NAIVE}
     assert "no model is in charge" in seen.verdict.reason
+
+
+# --- labels that come late -----------------------------------------------------------------------
+
+
+def test_the_live_error_is_measured_again_once_the_last_label_is_in(trained, day) -> None:
+    until(trained, day(70))
+    first = {m.name: m for m in look(trained, day(70)).measurements}
+    until(trained, day(71))
+    seen = look(trained, day(71))
+    again = {m.name: m for m in seen.measurements}
+    assert seen.windows == 0
+    assert (first["live_error"].rows, again["live_error"].rows) == (49, 56)
+    assert again["labelled_share"].value == 1
+    assert again["drift_share"] == first["drift_share"]
+    rows = trained.rows("measurements")
+    late = rows[rows["known_time"] == day(71)]
+    assert sorted(late["name"]) == ["labelled_share", "live_error", "naive_error"], "no drift"
+    assert set(late["model_version"]) == {"2"}
+    assert set(late["reference"]) == set(rows["reference"])
+    assert not rows["measurement_id"].duplicated().any()
+    assert live_errors(trained, day(70.9))[day(70)] == first["live_error"], "as it was known then"
+
+
+def test_what_was_measured_again_is_measured_no_third_time(trained, day) -> None:
+    until(trained, day(77))
+    look(trained, day(70))
+    look(trained, day(77))
+    assert [one.window.end for one in looks_due(trained.home, trained.pipeline, as_of=day(78))] == [
+        day(77)
+    ]
+    version = trained.home.lake.version("bikes", "measurements")
+    for moment in (day(77), day(77.5), day(70)):
+        look(trained, moment)
+    assert trained.home.lake.version("bikes", "measurements") == version
+
+
+def test_ten_monitors_measure_live_error_again_once(trained, day) -> None:
+    until(trained, day(72))
+    look(trained, day(70))
+    with ThreadPoolExecutor(3) as several:
+        list(several.map(lambda _: look(trained, day(72)), range(10)))
+    rows = trained.rows("measurements")
+    assert (rows["name"] == "live_error").sum() == 2
+
+
+@pytest.fixture
+def slow(fresh, world, day):
+    """Give a pipeline without a model whose labels come ten days after the event."""
+    fresh.write(world(60))
+    fresh.change(label_delay="10d")
+    fresh.ingest(day(14))
+    hold(fresh, day(14))
+    return fresh
+
+
+def test_labels_that_come_later_than_a_window_is_wide_are_measured(slow, day) -> None:
+    for number in (21, 28, 35, 42):
+        until(slow, day(number))
+        look(slow, day(number))
+    live = live_errors(slow, day(42))
+    told = {end: (m.status != "cannot_tell", m.rows) for end, m in live.items()}
+    assert told == {
+        day(21): (True, 56),
+        day(28): (True, 56),
+        day(35): (False, 0),
+        day(42): (False, 0),
+    }
+    assert live_errors(slow, day(28))[day(21)].status == "cannot_tell"
+
+
+def test_the_status_shows_the_newest_live_error_that_can_tell(slow, day) -> None:
+    for number in (21, 28, 35, 42):
+        until(slow, day(number))
+        look(slow, day(number))
+    shown = _newest_quality(slow.home, slow.pipeline)
+    assert shown["live_error"] == live_errors(slow, day(42))[day(28)].value
+    assert shown["naive_error"] == live_errors(slow, day(42), "naive_error")[day(28)].value
+    assert (shown["window_start"], shown["window"]) == (day(21).isoformat(), day(28).isoformat())
+    assert (shown["drift_window"], shown["drift"]) == (day(42).isoformat(), None)
+    console = Console(record=True, width=200)
+    about = {"pipeline": "bikes", "champion": "naive", "since": None, "metric": "mae"}
+    rest = {"pending": [], "last_decision": None, "moved_by_hand": []}
+    print_status(console, [{**about, **shown, **rest}])
+    assert "mae, 7d to 2024-01-29" in console.export_text()
+
+
+@pytest.fixture
+def trickling(fresh, world, day):
+    """Give a pipeline where every other label takes 20 days, the rest an hour."""
+    rows = world(60)
+    counted = pd.to_datetime(rows["at"], utc=True) + pd.Timedelta("1h")
+    counted[::2] += pd.Timedelta("20D")
+    fresh.write(rows.assign(counted=counted.dt.strftime("%Y-%m-%dT%H:%M:%S")))
+    fresh.change(label_delay=None, label_time="counted")
+    fresh.ingest(day(14))
+    hold(fresh, day(14))
+    return fresh
+
+
+def test_labels_with_times_of_their_own_are_looked_at_as_they_come(trickling, day) -> None:
+    for number in (21, 35, 36, 42):
+        until(trickling, day(number))
+        look(trickling, day(number))
+        look(trickling, day(number))
+    rows = trickling.rows("measurements")
+    looks = rows[(rows["name"] == "live_error") & (rows["window_end"] == day(21))]
+    looks = looks.sort_values("known_time")
+    assert list(looks["known_time"]) == [day(21), day(36), day(42)], "at 35 too few were new"
+    assert list(looks["rows"]) == [28, 36, 56]
+    assert live_errors(trickling, day(42))[day(21)].rows == 56
+
+
+def test_windows_long_past_are_not_looked_at_for_labels(trickling, day, monkeypatch) -> None:
+    until(trickling, day(28))
+    look(trickling, day(28))
+    until(trickling, day(42))
+    due = looks_due(trickling.home, trickling.pipeline, as_of=day(42))
+    assert [one.window.end for one in due] == [day(21)]
+    monkeypatch.setattr("flows.steps.watching.LOOK_BACK", 1)
+    assert looks_due(trickling.home, trickling.pipeline, as_of=day(42)) == []
+
+
+# --- beside the naive baseline -------------------------------------------------------------------
+
+
+def naive_error_of(care, kind: str, rows: pd.DataFrame, moment: pd.Timestamp) -> float:
+    labels = labels_known(care.home.lake, care.pipeline, as_of=moment)
+    season = care.pipeline.season
+    said = naive_answers(kind, rows, labels, task="regression", season=season, known_by=None)
+    return metric_value(care.pipeline.resolved_metric, rows["label"], said)
+
+
+def labelled_between(care, start: pd.Timestamp, end: pd.Timestamp, *, known) -> pd.DataFrame:
+    labels = labels_known(care.home.lake, care.pipeline, as_of=known)
+    return labels[(labels["event_time"] >= start) & (labels["event_time"] < end)]
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_the_naive_baseline_beside_it_is_chosen_before_the_window(trained, day, metric) -> None:
+    trained.change(metric=metric)
+    until(trained, day(78))
+    look(trained, day(78))
+    beside = live_errors(trained, day(78), "naive_error")[day(77)].value
+    rows = labelled_between(trained, day(70), day(77), known=day(78))
+    mean, last = (naive_error_of(trained, kind, rows, day(78)) for kind in ("mean", "last"))
+    assert last < mean, "in hindsight, in the new world, another one is better"
+    assert beside == pytest.approx(mean)
+
+
+def test_where_no_label_was_known_before_the_window_it_is_the_first_kind(slow, day) -> None:
+    slow.ledger.record(
+        Outcome(pipeline="bikes", what="refused", who="Ada", why="no gain", as_of=day(7)),
+        now=slow.clock(),
+    )
+    until(slow, day(42))
+    look(slow, day(42))
+    rows = labelled_between(slow, day(7), day(14), known=day(42))
+    mean, last = (naive_error_of(slow, kind, rows, day(42)) for kind in ("mean", "last"))
+    assert mean < last, "the first kind is the worse one here"
+    beside = live_errors(slow, day(42), "naive_error")[day(14)]
+    assert beside.value == pytest.approx(last)
+
+
+def test_the_demo_sums_up_with_the_naive_baseline_chosen_at_its_start(trained, day) -> None:
+    trained.change(metric="rmse")
+    until(trained, day(78))
+    worth = sum_up(trained.home, trained.pipeline, start=day(70), end=day(78))
+    rows = labelled_between(trained, day(70), day(78), known=day(78))
+    assert worth.rows == len(rows)
+    assert worth.naive == pytest.approx(naive_error_of(trained, "mean", rows, day(78)))
 
 
 # --- classes -------------------------------------------------------------------------------------
