@@ -21,11 +21,12 @@ demo: install  ## the whole loop on shipped real data, in simulated time
 test: install  ## run the tests, in parallel
 	@.venv/bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: install  ## format, lint, types, and which way imports point
+check: install  ## format, lint, types, banned calls, and which way imports point
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy --strict
 	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/pytest tests/test_banned_calls.py   # readers of Delta that abort the process
 
 bench: install  ## make bench NAME=…: print a table, write benchmarks/NAME/results.json
 	@if [ -z "$(NAME)" ] || [ ! -f "benchmarks/$(NAME)/run.py" ]; then \
