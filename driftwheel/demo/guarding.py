@@ -1,5 +1,6 @@
 """Look at the servers while a flow runs, and end the flow when one of them has died."""
 
+import logging
 import os
 import signal
 import threading
@@ -34,6 +35,8 @@ def guarded(check: Callable[[], None]) -> Iterator[None]:
                 check()
             except ServiceError as problem:
                 died.append(problem)
+                # Prefect's log thread would tell that the server is away, once more.
+                logging.raiseExceptions = False
                 os.kill(os.getpid(), signal.SIGINT)
 
     watcher = threading.Thread(target=look, name="look-at-servers", daemon=True)
