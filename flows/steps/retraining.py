@@ -8,7 +8,7 @@ whatever goes wrong before leaves it in charge and closes the request with the r
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -210,7 +210,7 @@ def _decide(
         tested_version=result.tested_version,
         served_version=result.served[0] if result.served else None,
         first=rival.model is None,
-        numbers=_numbers(result.decision),
+        numbers=result.decision.numbers,
         mlflow_run_id=run.id,
     )
     promotion = _promotion(assignment, rival, result)
@@ -262,11 +262,6 @@ def _event_heard(home: "Home", assignment: Assignment) -> str | None:
     if assignment.who != AUTOMATION:
         return None
     return str(event_id(home.ledger.ledger_id, assignment.request.id))
-
-
-def _numbers(decision: "GateDecision") -> dict[str, Any]:
-    said = asdict(decision)
-    return {key: value for key, value in said.items() if key not in {"outcome", "reason"}}
 
 
 def _close_as_failed(
