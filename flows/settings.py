@@ -9,8 +9,9 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from components.errors import SettingsError
 from components.failpoints import arm
@@ -19,6 +20,7 @@ CLONE = Path(__file__).resolve().parents[1]
 """Where `flows/` lies: the clone, or the installed packages."""
 
 CONFIG_NAME = "driftwheel.toml"
+URLS = "urls"
 _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PREFIX = re.compile(r"^[a-z0-9_-]{0,40}$")
 _TELEMETRY_OFF = {
@@ -54,6 +56,15 @@ class Settings:
     """Where the Delta tables are: a folder or s3://…; empty: HOME/lake."""
     ledger: str = ""
     """SQLAlchemy URL of the ledger; empty: SQLite in HOME/ledger.db."""
+    urls: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Addresses that pipeline files name as ${NAME}; the environment goes first."""
+
+    def place(self, name: str) -> str | None:
+        """Look up the address that a pipeline file names as ``${NAME}``; None: unknown here.
+
+        The environment variable NAME goes first, then ``[urls]`` in driftwheel.toml.
+        """
+        return os.environ.get(name) or self.urls.get(name)
 
     @property
     def lake_uri(self) -> str:
@@ -82,7 +93,11 @@ class Settings:
         return both[:1] if both[0] == both[1] else both
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={hide_password(str(getattr(self, f.name)))!r}" for f in fields(self))
+        shown = (
+            f"{f.name}={hide_password(str(getattr(self, f.name)))!r}"
+            for f in fields(self)
+            if f.name != "urls"
+        )
         return f"Settings({', '.join(shown)})"
 
 
@@ -103,14 +118,16 @@ def load_settings(home: Path | None = None) -> Settings:
     """
     environ = os.environ
     root = (home or _find_home(environ)).expanduser().resolve()
-    given = {**_read_file(root / CONFIG_NAME), **_read_environment(environ)}
+    read = _read_file(root / CONFIG_NAME)
+    urls = {name: _fill(name, url, environ) for name, url in read.pop(URLS, {}).items()}
+    given = {**read, **_read_environment(environ)}
     filled = {key: _fill(key, value, environ) for key, value in given.items()}
     if not _PREFIX.match(filled.get("prefix", "")):
         raise SettingsError(
             "prefix must be at most 40 lower-case letters, digits, '-' or '_'. "
             f"Got {filled['prefix']!r}"
         )
-    return Settings(home=root, **filled)
+    return Settings(home=root, urls=urls, **filled)
 
 
 def arm_failpoints() -> None:
@@ -151,17 +168,22 @@ def _find_home(environ: Mapping[str, str]) -> Path:
 
 
 def _known_fields() -> list[str]:
-    return [field.name for field in fields(Settings) if field.name != "home"]
+    return [field.name for field in fields(Settings) if field.name not in {"home", URLS}]
 
 
-def _read_file(file: Path) -> dict[str, str]:
+def _read_file(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise SettingsError(f"{file} is not readable as TOML: {problem}") from problem
+    urls = given.get(URLS, {})
+    if not isinstance(urls, dict) or not all(isinstance(url, str) for url in urls.values()):
+        raise SettingsError(f'{file}: [urls] must hold lines such as SHOP_DB = "postgresql://…"')
     for key, value in given.items():
+        if key == URLS:
+            continue
         if key not in _known_fields():
             from components.pipelines import nearest
 
