@@ -1,7 +1,8 @@
 """Read a pipeline file, and say in words what is wrong with it."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,15 @@ def list_pipelines(folders: Sequence[Path]) -> list[str]:
     return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
 
 
-def read_pipeline(file: Path) -> Pipeline:
+def read_pipeline(file: Path, place: Callable[[str], str | None] = lambda _: None) -> Pipeline:
     """Read and check one pipeline file.
+
+    Parameters
+    ----------
+    file : Path
+    place : callable
+        What ``${NAME}`` stands for; None where that is unknown, which is an error only once
+        the address is needed.
 
     Raises
     ------
@@ -69,6 +77,7 @@ def read_pipeline(file: Path) -> Pipeline:
     given.setdefault("name", file.stem)
     try:
         pipeline = Pipeline.model_validate({**given, "file": file.resolve()})
+        pipeline = pipeline.model_copy(update={"places": _places(pipeline, place)})
     except ValidationError as problem:
         raise PipelineFileError(_in_words(file, problem)) from problem
     if pipeline.name != file.stem:
@@ -76,6 +85,12 @@ def read_pipeline(file: Path) -> Pipeline:
             f"{file}: name must equal the file's own name, {file.stem!r}. Got {pipeline.name!r}"
         )
     return pipeline
+
+
+def _places(pipeline: Pipeline, place: Callable[[str], str | None]) -> dict[str, str]:
+    named = [part.url[2:-1] for part in pipeline.addressed if part.url is not None]
+    found = {name: place(name) for name in named}
+    return {name: url for name, url in found.items() if url}
 
 
 def _in_words(file: Path, problem: ValidationError) -> str:
@@ -87,12 +102,14 @@ def _sentence(error: dict[str, Any]) -> str:
     place = [part for part in error["loc"] if isinstance(part, str)]
     field = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        known = [name for name in _fields_at(place[:-1]) if name != "file"]
+        known = [name for name in _fields_at(place[:-1]) if name not in {"file", "places"}]
         hint = nearest(place[-1], known) or f" (known: {', '.join(known)})"
         return f"unknown field {field!r}{hint}"
     if error["type"] == "missing":
         return f"field {field!r} is missing"
-    found = f". Got {error['input']!r}" if field and "Got" not in error["msg"] else ""
+    # Whoever puts an address where none belongs must not find its password in a log.
+    shown = re.sub(r"(://[^:/@]*):[^/]*@", r"\1:…@", repr(error["input"]))
+    found = f". Got {shown}" if field and "Got" not in error["msg"] else ""
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "literal_error":
         allowed = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")

@@ -9,24 +9,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     model_validator,
 )
 
-from components.pipelines.durations import parse_duration, some_time, write_duration
+from components.pipelines.data import (
+    Column,
+    Diagnosis,
+    Duration,
+    History,
+    Kind,
+    Labels,
+    Section,
+    Sink,
+    Source,
+    Span,
+)
+from components.pipelines.durations import write_duration
+from components.pipelines.possible import NUMBERS_ONLY, impossible_history
 
 Task = Literal["regression", "binary", "multiclass"]
 Family = Literal["linear", "forest", "hist_boosting", "lightgbm", "network"]
 NaiveKind = Literal["last", "season", "mean", "majority"]
 DriftMethod = Literal["wasserstein", "jensenshannon", "psi", "ks", "hellinger"]
 FlowName = Literal["ingest", "train", "score", "monitor", "reconcile", "maintain"]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(write_duration)]
-Span = Annotated[Duration, AfterValidator(some_time)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Lower is better for every metric but these.
@@ -34,37 +40,7 @@ HIGHER_IS_BETTER = frozenset({"roc_auc", "accuracy"})
 DEFAULT_METRIC = {"regression": "mae", "binary": "roc_auc", "multiclass": "log_loss"}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class Column(_Section):
-    """One feature: its kind and what it may hold."""
-
-    kind: Literal["number", "category"]
-    nulls: bool = True
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, given: object) -> object:
-        return {"kind": given} if isinstance(given, str) else given
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min ({self.min:g}) must not exceed max ({self.max:g})")
-        return self
-
-
-class Source(_Section):
-    """Where records and labels come from; `path` is relative to the pipeline file."""
-
-    path: str
-
-
-class Window(_Section):
+class Window(Section):
     """Which history a model is trained on: everything, or the newest stretch."""
 
     last: Span | None = None
@@ -84,14 +60,14 @@ class Window(_Section):
         return "all" if self.last is None else f"last {write_duration(self.last)}"
 
 
-class Holdout(_Section):
+class Holdout(Section):
     """The newest labelled stretch that the gate judges on."""
 
     least_rows: Annotated[int, Field(ge=2)] = 200
     most: Span = timedelta(days=14)
 
 
-class Gate(_Section):
+class Gate(Section):
     """What a challenger must show: a gain above `margin`, a fraction of the champion's loss."""
 
     margin: Fraction = 0.01
@@ -99,7 +75,7 @@ class Gate(_Section):
     block: Span = timedelta(days=1)
 
 
-class DriftTest(_Section):
+class DriftTest(Section):
     """How one column is compared with the reference; a score above `threshold` is drift.
 
     For `ks` the score is a p-value, and drift is a score *below* the threshold.
@@ -109,21 +85,21 @@ class DriftTest(_Section):
     threshold: Annotated[float, Field(gt=0)]
 
 
-class Monitor(_Section):
+class Monitor(Section):
     """What is measured, on windows of which width."""
 
     window: Span = timedelta(days=7)
     least_rows: Annotated[int, Field(ge=1)] = 30
     number: DriftTest = DriftTest(method="wasserstein", threshold=0.3)
     category: DriftTest = DriftTest(method="jensenshannon", threshold=0.2)
-    columns: dict[str, DriftTest] = {}
+    columns: dict[str, DriftTest] = Field(default_factory=dict)
 
 
 def _cooldown_of(given: dict[str, Any]) -> timedelta:
     return timedelta(days=14 if given.get("kind", "drift") == "drift" else 0)
 
 
-class Policy(_Section):
+class Policy(Section):
     """When to ask for a retraining.
 
     `never`; `periodic`, every `period`; `drift`, when at least `share` of the columns have
@@ -154,7 +130,7 @@ class Policy(_Section):
         return self
 
 
-class Pipeline(_Section):
+class Pipeline(Section):
     """One pipeline file.
 
     `name`, `source`, `time`, `target` and a label delay (or the label's own time) are
@@ -171,8 +147,14 @@ class Pipeline(_Section):
     updated: str | None = None
     label_delay: Duration | None = None
     label_time: str | None = None
-    columns: dict[str, Column] = {}
+    labels: Labels | None = None
+    mature_after: Span | None = None
+    columns: dict[str, Column] = Field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    history: tuple[History, ...] = ()
+    diagnosis: Diagnosis = Diagnosis()
+    sink: Sink | None = None
+    retain: Span | None = None
     candidates: tuple[Family, ...] = ("linear", "lightgbm")
     windows: tuple[Window, ...] = (Window(),)
     search: Literal["first", "always"] = "first"
@@ -185,9 +167,11 @@ class Pipeline(_Section):
     monitor: Monitor = Monitor()
     policy: Policy = Policy()
     max_age: Duration | None = None
-    schedule: dict[FlowName, str | None] = {}
+    schedule: dict[FlowName, str | None] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     file: Path = Field(default=Path(), exclude=True)
+    # What ${NAME} stands for here. Never shown, never written: it may hold a password.
+    places: dict[str, str] = Field(default={}, exclude=True, repr=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -208,10 +192,17 @@ class Pipeline(_Section):
 
     @model_validator(mode="after")
     def _one_truth(self) -> Self:
-        if (self.label_delay is None) == (self.label_time is None):
+        ways = (self.label_delay, self.label_time, self.labels)
+        if sum(way is not None for way in ways) != 1:
             raise ValueError(
-                "needs either label_delay (how long after the event the label is known, such "
-                "as 1d) or label_time (the column that says when); a guess would leak the future"
+                "needs one of label_delay (how long after the event the label is known, such as "
+                "1d), label_time (the column that says when) or labels (a table of their own); "
+                "a guess would leak the future"
+            )
+        if self.labels is not None and self.id is None:
+            raise ValueError(
+                "labels in a table of their own need id: the column of the source that names a "
+                "record, as labels.id does in theirs"
             )
         roles = {self.time, self.target, self.id, self.label_time, self.updated} - {None}
         taken = roles & set(self.columns)
@@ -239,6 +230,43 @@ class Pipeline(_Section):
         """The feature columns, in the order of the file."""
         return tuple(self.columns)
 
+    @model_validator(mode="after")
+    def _drift_of_its_kind(self) -> Self:
+        monitor = self.monitor
+        tests = {"monitor.category": monitor.category}
+        kinds = {name: column.kind for name, column in self.columns.items()}
+        for name, test in monitor.columns.items():
+            if kinds.get(name) == "category":
+                tests[f"monitor.columns.{name}"] = test
+        for field, test in tests.items():
+            if test.method in NUMBERS_ONLY:
+                raise ValueError(
+                    f"{field}: {test.method} compares numbers, and a category is none; "
+                    "use jensenshannon, psi or hellinger"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _history_of_something(self) -> Self:
+        problem = impossible_history(self.history, self.columns, self.entity, self.task)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def inputs(self) -> dict[str, Kind]:
+        """What a model reads: the feature columns, then the history features, with kinds."""
+        raw = {name: column.kind for name, column in self.columns.items()}
+        return {**raw, **{feature.name: self._kind_of(feature) for feature in self.history}}
+
+    def _kind_of(self, feature: History) -> Kind:
+        """Say what a history feature holds: the last value of a category is a category."""
+        if feature.take != "last":
+            return "number"
+        if feature.of == "label":
+            return "number" if self.resolved_task == "regression" else "category"
+        return self.columns[feature.of].kind
+
     @property
     def naive_kinds(self) -> tuple[NaiveKind, ...]:
         """The naive baselines that a model must beat: as stated, else by task."""
@@ -247,6 +275,32 @@ class Pipeline(_Section):
         return ("last", "season", "mean" if self.resolved_task == "regression" else "majority")
 
     @property
+    def addressed(self) -> tuple[Source | Sink, ...]:
+        """The parts that may name an address."""
+        return tuple(part for part in (self.source, self.labels, self.sink) if part is not None)
+
+    def address_of(self, part: Source | Sink) -> str:
+        """Fill the ``${NAME}`` of a source or sink.
+
+        Raises
+        ------
+        ValueError
+            If nothing is known under that name; says where to put it.
+
+        """
+        name = str(part.url)[2:-1]
+        if name not in self.places:
+            raise ValueError(
+                f"{self.file.name or self.name} names ${{{name}}}, which is neither set in the "
+                f"environment nor under [urls] in driftwheel.toml; export {name}=… and try again"
+            )
+        return self.places[name]
+
+    @property
     def source_path(self) -> Path:
-        """The source, relative to the pipeline file."""
-        return (self.file.parent / self.source.path).resolve()
+        """Where the source lies, if it has a path."""
+        return self.path_of(self.source)
+
+    def path_of(self, source: Source) -> Path:
+        """Where a source lies that has a path: relative to the pipeline file."""
+        return (self.file.parent / str(source.path)).expanduser().resolve()

@@ -140,7 +140,7 @@ def test_neither_a_delay_nor_a_time_of_the_label_would_leak_the_future(write: Wr
 
 
 def test_two_truths_about_when_a_label_is_known_are_refused(write: Write) -> None:
-    assert "needs either label_delay" in complaint(write("label_time: counted_at"))
+    assert "needs one of label_delay" in complaint(write("label_time: counted_at"))
 
 
 def test_window_and_windows_together_are_refused(write: Write) -> None:
@@ -259,3 +259,16 @@ def test_each_pipeline_is_listed_once(folders: tuple[Path, Path]) -> None:
 
 def test_nothing_near_is_no_suggestion() -> None:
     assert nearest("xyz", ["bikeshare"]) == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sink: postgresql://ann:secret@db.example/shop",
+        "labels: {url: 'postgresql://ann:secret@db.example/shop', table: t, id: i, time: t}",
+        "labels: postgresql://ann:secret@db.example/shop",
+        "entity: {url: 'postgresql://ann:secret@db.example/shop'}",
+    ],
+)
+def test_a_password_that_stands_in_the_file_is_not_repeated(write: Write, line: str) -> None:
+    assert "secret" not in complaint(write(line))

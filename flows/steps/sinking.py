@@ -1,0 +1,102 @@
+"""Bring predictions back into the user's own table, once in effect.
+
+The lake goes first: a prediction is committed there, then upserted into the sink by its id.
+What was delivered is remembered as a version of the lake's table, after the sink has it; who
+dies in between sends those rows again, over themselves.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from components.errors import SourceError
+from components.failpoints import failpoint
+from components.pipelines import Pipeline, Sink
+from components.records import PREDICTIONS
+
+if TYPE_CHECKING:
+    from components.stores.lake import Reader
+    from flows.steps.home import Home
+
+KEY = "prediction_id"
+_PLAIN = (KEY, "record_id", "event_time", "known_time", "model_version", "channel", "prediction")
+_ODDS = "probabilities"
+# A shadow's answers went to nobody.
+_NOT_GIVEN = ("shadow",)
+
+
+def push_predictions(home: "Home", pipeline: Pipeline) -> int:
+    """Upsert the predictions that the sink has not got yet.
+
+    Run it again after a crash, or at any time: a row that comes twice replaces itself.
+
+    Returns
+    -------
+    int
+        How many rows were sent; 0 where the pipeline has no sink.
+
+    Raises
+    ------
+    StoreUnreachableError
+        If the sink does not answer. Nothing is lost: the next run sends the rest.
+    StoreError
+        If the user's own table cannot take the rows; says what to change.
+    SourceError
+        If the sink's address is not known here.
+
+    """
+    sink = pipeline.sink
+    if sink is None or not home.lake.exists(pipeline.name, PREDICTIONS):
+        return 0
+    from components.stores.sql import upsert
+
+    url = _address(sink, pipeline)
+    named = f"the sink {sink.url} of {pipeline.name}"
+    mark = _mark_of(sink, url)
+    newest = home.lake.open(pipeline.name, PREDICTIONS)
+    sent = 0
+    for rows in _not_sent(home, pipeline, newest, home.ledger.mark(pipeline.name, mark)):
+        sent += upsert(url, sink.table, _as_sent(rows), KEY, named=named)
+        failpoint("sink-chunk-sent")
+    home.ledger.set_mark(pipeline.name, mark, str(newest.version))
+    return sent
+
+
+def _not_sent(
+    home: "Home", pipeline: Pipeline, newest: "Reader", mark: str | None
+) -> Iterator[pa.Table]:
+    """Read the rows of the files that were added since the version that was sent."""
+    from components.stores.lake.added import read_added
+
+    if mark is not None and int(mark) >= newest.version:
+        return
+    before = None
+    if mark is not None:
+        before = home.lake.open(pipeline.name, PREDICTIONS, version=int(mark))
+    for rows in read_added(newest, before, columns=(*_PLAIN, _ODDS)):
+        given = [channel not in _NOT_GIVEN for channel in rows["channel"].to_pylist()]
+        yield rows.filter(pa.array(given, pa.bool_()))
+
+
+def _as_sent(rows: pa.Table) -> pa.Table:
+    """Lay predictions out for a database: probabilities as JSON text."""
+    odds = [None if p is None else json.dumps(p) for p in rows[_ODDS].to_pylist()]
+    return rows.select(list(_PLAIN)).append_column(_ODDS, pa.array(odds, pa.string()))
+
+
+def _address(sink: Sink, pipeline: Pipeline) -> str:
+    try:
+        return pipeline.address_of(sink)
+    except ValueError as problem:
+        raise SourceError(str(problem)) from problem
+
+
+def _mark_of(sink: Sink, url: str) -> str:
+    """Name the mark by where the rows go: another database, or table, starts from nothing."""
+    from components.stores.sql import parse_address
+
+    where = parse_address(url, "the sink").shown
+    return "sink:" + hashlib.sha256(f"{where}\0{sink.table}".encode()).hexdigest()[:16]
