@@ -1,0 +1,157 @@
+"""Two thousand frames that nobody should send: each is checked, or refused in words."""
+
+from datetime import UTC, timedelta, timezone
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.checks import check_rows
+from components.errors import DriftwheelError
+from components.pipelines import Pipeline
+from components.records import quarantine_schema, record_schema, to_arrow
+
+pytestmark = pytest.mark.slow
+
+AS_OF = pd.Timestamp("2011-06-01", tz="UTC")
+ZONES = [UTC, timezone(timedelta(hours=-9, minutes=-30)), timezone(timedelta(hours=14))]
+MOMENTS = st.one_of(
+    st.datetimes(),  # from year 1 to 9999, naive
+    st.datetimes(timezones=st.sampled_from(ZONES)),
+    st.datetimes(timezones=st.timezones(), allow_imaginary=False),  # both folds of autumn
+    st.sampled_from(["1969-12-31T23:59:59Z", "2150-01-01", "2011-10-30 02:30:00+01:00", "1883"]),
+)
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(st.characters(), max_size=8),
+    st.sampled_from(["", "nan", "-inf", "1e400", "2011-01-01", "0x1f", "True", "2011", "١٢"]),
+    st.binary(max_size=3),
+    MOMENTS,
+    st.dates(),
+    st.timedeltas(),
+    st.decimals(),
+    st.complex_numbers(),
+    st.lists(st.integers(), max_size=2),
+    st.just(pd.NaT),
+    st.just(pd.NA),
+    st.just(np.datetime64("NaT")),
+    st.just(np.array([1.0, np.nan])),
+    st.just({"a": 1}),
+    st.just(object()),
+)
+ALIKE = st.sampled_from(
+    [
+        st.integers(-(2**63), 2**63 - 1).map(np.int64),
+        st.floats(),
+        st.booleans(),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+        st.datetimes(),
+        MOMENTS,
+        st.timedeltas(max_value=timedelta(days=10**5), min_value=timedelta(0)),
+        st.sampled_from(["2011-01-01", "2011-01-01", "2012-01-01"]),
+    ]
+)
+NAMES = ("at", "temp", "weather", "count", "changed")
+
+
+COLUMNS = {
+    "temp": {"kind": "number", "min": -40, "max": 60, "nulls": False},
+    "weather": {"kind": "category"},
+}
+
+
+def pipeline_of(
+    task: str,
+    *,
+    updated: bool = False,
+    named: bool = False,
+    columns: dict[str, dict[str, object]] = COLUMNS,
+) -> Pipeline:
+    return Pipeline.model_validate(
+        {
+            "name": "bikes",
+            "source": {"path": "bikes.csv"},
+            "time": "at",
+            "id": "number" if named else None,
+            "target": "count",
+            "task": task,
+            "label_delay": "1d",
+            "updated": "changed" if updated else None,
+            "columns": columns,
+        }
+    )
+
+
+@st.composite
+def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
+    rows = draw(st.integers(0, 3))
+    made = {}
+    for name in NAMES:
+        values = draw(ALIKE) if draw(st.booleans()) else ODD
+        drawn = draw(st.lists(values, min_size=rows, max_size=rows))
+        plain = pd.Series(drawn, dtype=object)
+        made[name] = plain if draw(st.booleans()) else plain.infer_objects()
+    if rows and draw(st.booleans()):
+        made["at"] = pd.Series(["2011-01-01"] * rows)
+    frame = pd.DataFrame(made)
+    shape = draw(st.sampled_from(["plain", "plain", "plain", "twice", "lacking", "more"]))
+    if shape == "twice":
+        frame = frame.iloc[:, [*range(len(NAMES)), draw(st.integers(0, len(NAMES) - 1))]]
+    elif shape == "lacking":
+        frame = frame.drop(columns=draw(st.sampled_from(NAMES)))
+    elif shape == "more":
+        frame[draw(st.text(max_size=5).filter(lambda name: name not in NAMES))] = 1
+    return frame
+
+
+@settings(
+    max_examples=2_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    odd_frames(),
+    st.sampled_from(["regression", "multiclass"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, AS_OF]),
+)
+def test_every_row_of_an_odd_frame_is_good_or_set_aside_or_known_later(
+    rows: pd.DataFrame, task: str, updated: bool, named: bool, as_of: pd.Timestamp | None
+) -> None:
+    pipeline = pipeline_of(task, updated=updated, named=named)
+    if named:  # so that each row can be told from the others
+        rows = rows.assign(number=range(len(rows)))
+    try:
+        checked = check_rows(rows, pipeline, as_of=as_of)
+    except DriftwheelError as problem:
+        said = str(problem)
+        assert any(words in said for words in ("readable time", "stands twice", "is not in"))
+        return
+    aside = to_arrow(checked.quarantine, quarantine_schema())
+    keys = ["record_id", "event_time", "known_time", "temp", "weather"]
+    made = to_arrow(checked.good[keys], record_schema(pipeline)).to_pandas()
+    assert np.isfinite(made["temp"].dropna()).all()
+    assert not made.duplicated(["record_id", "known_time"]).any()
+    assert made["known_time"].notna().all()
+    if as_of is not None:
+        assert (made["known_time"] <= as_of).all()
+    elif named:
+        found = {*made["record_id"], *aside["record_id"].to_pylist()} - {None}
+        assert found == {str(number) for number in range(len(rows))}
+
+
+def test_a_thousand_columns_are_checked_in_one_go() -> None:
+    names = [f"x{number}" for number in range(1_000)]
+    columns = {name: {"kind": "number", "max": 10} for name in names}
+    pipeline = pipeline_of("regression", columns=columns)
+    values = {name: [1.0, float(number)] for number, name in enumerate(names)}
+    frame = pd.DataFrame({"at": ["2011-01-01", "2011-01-02"], "count": [1, 2], **values})
+    checked = check_rows(frame, pipeline)
+    assert len(checked.good) == 1
+    assert len(checked.quarantine) == 989
