@@ -4,8 +4,10 @@ The table library's own readers are not used: a short process that has called on
 aborts at its exit in about half of the runs (measured, code 134).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -19,8 +21,16 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+Given: TypeAlias = "pa.Table | pa.RecordBatchReader"
+
+# Two threads: each holds what it groups and joins by.
+_BOUNDED: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "512MB",
+    "threads": 2,
+    "preserve_insertion_order": "false",
+}
 _EMPTY = "select * from lake_empty"
-_FILES = "select * from read_parquet($lake_files, union_by_name=true, hive_partitioning=false)"
+_FILES = "select * from read_parquet([{files}], union_by_name=true, hive_partitioning=false)"
 
 
 class Reader:
@@ -89,36 +99,49 @@ class Reader:
             If DuckDB cannot answer, for example because a file of the table is gone.
 
         """
-        given = dict(params or {})
-        source = _EMPTY
+        with self.session() as session:
+            return session.query(sql, params=params, tables=tables)
+
+    @contextmanager
+    def session(self, spill: Path | None = None) -> Iterator["Session"]:
+        """Ask several questions over one connection, or one whose answer is read as it comes.
+
+        Parameters
+        ----------
+        spill : Path, optional
+            A folder for what does not fit into 512 MB; without one all memory may be taken.
+
+        """
+        bounds = {} if spill is None else {**_BOUNDED, "temp_directory": str(spill)}
+        with self._explained(), duckdb.connect(config={**_CONFIG, **bounds}) as connection:
+            connection.execute("set TimeZone = 'UTC'")  # wherever we run
+            connection.execute("set enable_progress_bar = false")  # it would stand in --json
+            # The empty table names columns that no file holds yet (added later).
+            connection.register("lake_empty", self.schema.empty_table())
+            yield Session(connection, self._source(connection))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            files = self.handle.file_uris()
-            with duckdb.connect(config=_CONFIG) as connection:
-                connection.execute("set TimeZone = 'UTC'")  # wherever we run
-                # The empty table names columns that no file holds yet (added later).
-                connection.register("lake_empty", self.schema.empty_table())
-                for name, table in (tables or {}).items():
-                    connection.register(name, table)
-                if files:
-                    source = f"{_EMPTY} union all by name {self._scan(connection, files, given)}"
-                asked = f"with this as ({source}) {sql}"
-                return connection.sql(asked, params=given).to_arrow_table()
+            yield
         except duckdb.Error as problem:
             raise StoreError(
                 f"the table at {self.handle.table_uri} (version {self.version}) cannot be read: "
                 f"{problem}"
             ) from problem
 
-    def _scan(
-        self, connection: duckdb.DuckDBPyConnection, files: list[str], given: dict[str, Any]
-    ) -> str:
+    def _source(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """Say in SQL what the table is."""
+        files = self.handle.file_uris()
+        if not files:
+            return _EMPTY
         if is_remote(files[0]):
             from components.stores.lake.remote import open_files
 
             connection.register("lake_remote", open_files(files, self._options, self.schema))
-            return "select * from lake_remote"
-        given["lake_files"] = local_files(files)
-        return _FILES
+            return f"{_EMPTY} union all by name select * from lake_remote"  # noqa: S608 - constants
+        named = ", ".join(_text(file) for file in local_files(files))
+        return f"{_EMPTY} union all by name {_FILES.format(files=named)}"
 
     def _field(self, name: str) -> pa.Field:
         if name not in self.schema.names:
@@ -127,6 +150,58 @@ class Reader:
                 f"{', '.join(self.schema.names)}"
             )
         return self.schema.field(name)
+
+
+class Session:
+    """A connection in which one table, at one version, is called `this`.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+    source : str
+        What `this` is, in SQL.
+
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str) -> None:
+        self._connection, self._source = connection, source
+
+    def query(
+        self,
+        sql: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        tables: Mapping[str, Given] | None = None,
+    ) -> pa.Table:
+        """Ask a question; see :meth:`Reader.query`. A reader among the tables is read once."""
+        asked = self._asked(sql, tables)
+        return self._connection.sql(asked, params=dict(params or {})).to_arrow_table()
+
+    def stream(
+        self, sql: str, *, tables: Mapping[str, Given] | None = None, rows: int = 131_072
+    ) -> Iterator[pa.RecordBatch]:
+        """Ask a question and read the answer as it comes, about `rows` at a time.
+
+        Values stand in the text: an answer to a question with parameters is never streamed
+        (measured with DuckDB 2.0: 5 million rows of text, 640 MB at once).
+        """
+        asked = self._asked(sql, tables)
+        yield from self._connection.sql(asked).to_arrow_reader(rows)
+
+    def keep(self, name: str, rows: Given) -> None:
+        """Keep rows for the length of the session, on disk where they are many."""
+        self._connection.register("lake_given", rows)
+        self._connection.execute(f"create temp table {quote(name)} as from lake_given")
+        self._connection.unregister("lake_given")
+
+    def _asked(self, sql: str, tables: Mapping[str, Given] | None) -> str:
+        for name, table in (tables or {}).items():
+            self._connection.register(name, table)
+        return f"with this as ({self._source}) {sql}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def quote(name: str) -> str:

@@ -44,10 +44,11 @@ def open_files(file_uris: list[str], options: Mapping[str, str], schema: pa.Sche
             "keep the lake in a folder or at s3://"
         )
     keys = [unquote(part.netloc + part.path) for part in parts]
-    return ds.dataset(keys, schema=schema, format="parquet", filesystem=_connect(options))
+    return ds.dataset(keys, schema=schema, format="parquet", filesystem=connect(options))
 
 
-def _connect(options: Mapping[str, str]) -> S3FileSystem:
+def connect(options: Mapping[str, str]) -> S3FileSystem:
+    """Open the object store that the storage options name."""
     lowered = {key.lower(): value for key, value in options.items()}
     given = {ours: lowered[name] for name, ours in _NAMES.items() if name in lowered}
     scheme = "http" if given.get("endpoint_override", "").startswith("http:") else "https"

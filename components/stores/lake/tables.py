@@ -1,24 +1,22 @@
 """Create, write and tend the Delta tables of all pipelines."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeAlias
-from urllib.parse import unquote
+from typing import Any, cast
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
+from deltalake import DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from components.errors import CommitConflictError, StoreError
-from components.failpoints import failpoint
-from components.stores.lake.places import is_remote, root_of
+from components.stores.lake.appending import Counted, Rows, append
+from components.stores.lake.erasing import Removed, Wanted, delete_rows, erase_rows
+from components.stores.lake.folders import Folder, open_folder
+from components.stores.lake.kept import has_note, keep, open_kept, vacuum
+from components.stores.lake.places import root_of
 from components.stores.lake.reading import Reader
-
-Rows: TypeAlias = "pa.Table | Callable[[Reader], pa.Table | None]"
 
 # Every round lets one writer through, so this many writers at once are served for certain.
 ATTEMPTS = 64
@@ -114,8 +112,36 @@ class Lake:
         return self.open(pipeline, table).version
 
     def open(self, pipeline: str, table: str, *, version: int | None = None) -> Reader:
-        """Open a table at a version, by default the newest."""
-        return Reader(self._open(pipeline, table, version), self._options)
+        """Open a table at a version, by default the newest.
+
+        A version that was kept opens even where the table's log has been cleaned.
+        """
+        try:
+            handle = self._open(pipeline, table, version)
+        except StoreError:
+            path = self._path(pipeline, table)
+            kept = None if version is None else open_kept(path, version, self._options)
+            if kept is None:
+                raise
+            return Reader(cast("DeltaTable", kept), self._options)
+        return Reader(handle, self._options)
+
+    def keep(self, pipeline: str, table: str, version: int) -> None:
+        """Write down what a version consists of, so that cleaning the log cannot lose it."""
+        if not has_note(path := self._path(pipeline, table), version, self._options):
+            keep(self._open(pipeline, table, version), path, self._options)
+
+    def folder(self, pipeline: str, table: str = "") -> Folder:
+        """Open the folder of a table, or of a pipeline, for files beside the rows."""
+        return open_folder(self._path(pipeline, table).rstrip("/"), self._options)
+
+    def erase(self, pipeline: str, table: str, wanted: Wanted) -> Removed:
+        """Take rows out of every version; see :func:`components.stores.lake.erasing.erase_rows`."""
+        return erase_rows(lambda: self._open(pipeline, table), self.folder(pipeline, table), wanted)
+
+    def delete(self, pipeline: str, table: str, condition: str) -> int:
+        """Delete rows from the newest version; older versions keep them. Returns how many."""
+        return delete_rows(lambda: self._open(pipeline, table), [condition])
 
     def read(
         self,
@@ -174,7 +200,8 @@ class Lake:
         ----------
         pipeline, table : str
         rows : Table or callable
-            The batch. A callable is given a :class:`Reader` of the very version that it is
+            The batch. A callable may also give a RecordBatchReader, which is written as it
+            comes: memory stays flat. It is given a :class:`Reader` of the very version that it is
             committed on top of, and is called again after a conflict; None is no rows.
         producer : str
             Who writes; the producer's versions are numbered apart from all others'.
@@ -266,31 +293,20 @@ class Lake:
                 f"{pipeline}/{table} has the versions 0 to {newest}; cannot keep {absent}. "
                 "Nothing was deleted"
             )
-        # Not `full`: that also deletes files which a writer is about to commit.
-        vacuum = partial(
-            handle.vacuum,
-            retention_hours=int(older_than.total_seconds() // 3600),
-            enforce_retention_duration=False,
-            keep_versions=sorted({*keep_versions, newest}),
-        )
         try:
-            unneeded = self._still_there(pipeline, table, vacuum(dry_run=True))
-            if unneeded:
-                vacuum(dry_run=False)
+            return vacuum(
+                handle,
+                self._path(pipeline, table),
+                keep_versions=keep_versions,
+                older_than=older_than,
+                options=self._options,
+            )
         except (DeltaError, OSError) as problem:
             raise self._failed(pipeline, table, "vacuumed", problem) from problem
-        return len(unneeded)
 
     def commits(self, pipeline: str, table: str) -> list[dict[str, Any]]:
         """List the commits, newest first: version, timestamp, operation, and what was noted."""
         return self._open(pipeline, table).history()
-
-    def _still_there(self, pipeline: str, table: str, names: list[str]) -> list[str]:
-        """Leave out what an earlier vacuum has deleted: the log names it for ever."""
-        if is_remote(self.root):
-            return names
-        folder = Path(self._path(pipeline, table))
-        return [name for name in names if (folder / unquote(name)).exists()]
 
     def _path(self, pipeline: str, table: str) -> str:
         return f"{self.root}/{pipeline}/{table}"
@@ -345,40 +361,20 @@ def _commit_once(
     landed = handle.transaction_version(app)
     if version is not None and landed is not None and landed >= version:
         return Commit(handle.version(), 0, skipped=True)
-    batch = rows(reader) if callable(rows) else rows
-    if batch is None or not batch.num_rows:
+    given = rows(reader) if callable(rows) else rows
+    batches = None if given is None else Counted(given, reader.schema)
+    if batches is None or batches.empty:
         return Commit(handle.version(), 0, skipped=True)
     number = version if version is not None else (-1 if landed is None else landed) + 1
-    failpoint("before-commit")
-    write_deltalake(
+    written = append(
         handle,
-        _conform(batch, reader.schema),
-        mode="append",
-        commit_properties=CommitProperties(
-            custom_metadata=dict(about) or None,
-            # No second try below us for a batch that was worked out on this version.
-            max_commit_retries=0 if callable(rows) else None,
-            app_transactions=[Transaction(app, number)],
-        ),
+        batches,
+        transaction=Transaction(app, number),
+        about=about,
+        # No second try below us for a batch that was worked out on this version.
+        retries=0 if callable(rows) else None,
     )
-    failpoint("after-commit")
-    return Commit(handle.version(), batch.num_rows, skipped=False)
-
-
-def _conform(batch: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give a batch exactly the table's columns; what it lacks is null."""
-    unknown = sorted(set(batch.column_names) - set(schema.names))
-    if unknown:
-        raise StoreError(
-            f"the table has no column {', '.join(unknown)}; it has {', '.join(schema.names)}"
-        )
-    lacking = [field for field in schema if field.name not in batch.column_names]
-    for field in lacking:
-        batch = batch.append_column(field, pa.nulls(batch.num_rows, field.type))
-    try:
-        return batch.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as problem:
-        raise StoreError(f"the rows do not fit the table's columns: {problem}") from problem
+    return Commit(handle.version(), written, skipped=False)
 
 
 def _delta_fields(fields: Sequence[pa.Field]) -> Sequence[Field]:

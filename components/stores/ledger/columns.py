@@ -3,7 +3,7 @@
 import json
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -56,6 +56,23 @@ class Facts(TypeDecorator[dict[str, Any]]):
         """Read it back."""
         del dialect
         return None if value is None else dict(json.loads(value))
+
+
+class Listed(TypeDecorator[list[Any]]):
+    """A list as strict JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:
+        """Write what JSON can hold; see :func:`plain` for the rest."""
+        del dialect
+        return None if value is None else json.dumps(plain(list(value)), allow_nan=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[Any] | None:
+        """Read it back."""
+        del dialect
+        return None if value is None else list(json.loads(value))
 
 
 def plain(value: Any) -> Any:

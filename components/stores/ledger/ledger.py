@@ -19,6 +19,7 @@ from sqlalchemy import select
 from components.failpoints import failpoint
 from components.stores.ledger import decisions, leasing, promotions, requests, verdicts
 from components.stores.ledger.connecting import Database, connect
+from components.stores.ledger.faults import FaultBook
 from components.stores.ledger.migrating import bring_up_to_date
 from components.stores.ledger.tables import identity
 from components.stores.ledger.values import (
@@ -57,8 +58,10 @@ def open_ledger(url: str) -> "Ledger":
         raise
 
 
-class Ledger:
+class Ledger(FaultBook):
     """An open ledger, for any number of threads; made by :func:`open_ledger`.
+
+    What it remembers of data faults is in :class:`~components.stores.ledger.faults.FaultBook`.
 
     Every method may raise StoreUnreachableError: then the ledger says nothing, and whatever
     was in doubt has to be asked again.

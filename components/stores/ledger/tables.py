@@ -20,9 +20,9 @@ from sqlalchemy import (
     text,
 )
 
-from components.stores.ledger.columns import Facts, UtcTime
+from components.stores.ledger.columns import Facts, Listed, UtcTime
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; known here so that opening a current ledger need not import alembic."""
 
 VERSION_TABLE = "ledger_version"
@@ -158,4 +158,27 @@ marks = Table(
     Column("name", String, nullable=False),
     Column("value", String, nullable=False),
     PrimaryKeyConstraint("pipeline", "name"),
+)
+
+faults = Table(
+    "ledger_faults",
+    metadata,
+    Column("pipeline", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("fault", String, nullable=False),
+    Column("column", String, nullable=False),
+    Column("evidence", String, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("ids", Listed, nullable=False),
+    Column("found_as_of", UtcTime, nullable=False),
+    # How it grew: each sight with its moment, so that the past can be asked.
+    Column("seen", Listed, nullable=False),
+    Column("written_at", UtcTime, nullable=False),
+    Column("state", String, nullable=False),
+    Column("ended_as_of", UtcTime),
+    Column("who", String, nullable=False),
+    Column("why", String, nullable=False),
+    PrimaryKeyConstraint("pipeline", "key"),
 )

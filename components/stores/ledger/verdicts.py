@@ -8,10 +8,17 @@ from components.stores.ledger.values import WrittenVerdict
 
 
 def write(connection: Connection, verdict: WrittenVerdict) -> bool:
-    """Write a verdict, unless there is one on that window by that policy."""
-    if _find(connection, verdict) is not None:
+    """Write a verdict, unless there is one on that window by that policy.
+
+    An earlier `hold` gives way to a data fault: it was judged on rows that are set aside now.
+    """
+    found = _find(connection, verdict)
+    if found is None:
+        connection.execute(verdicts.insert(), as_row(verdict))
+        return True
+    if (found.action, verdict.action) != ("hold", "data_fault"):
         return False
-    connection.execute(verdicts.insert(), as_row(verdict))
+    connection.execute(update(verdicts).where(_same(verdict)).values(**as_row(verdict)))
     return True
 
 

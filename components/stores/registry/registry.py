@@ -1,5 +1,6 @@
 """The registry: whose experiment and model are ours, which versions there are, who is in charge."""
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -312,6 +313,32 @@ class Registry:
         """Find the newest version that bears a tag of this value."""
         found = [each for each in self.versions(pipeline) if each.tags.get(tag) == value]
         return found[-1].number if found else None
+
+    def version(self, pipeline: str, number: str) -> Version:
+        """Read one version.
+
+        Raises
+        ------
+        StoreError
+            If there is none of that number.
+
+        """
+        return _as_version(self._version(pipeline, number))
+
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Read the tags of a run."""
+        with asking(f"find run {run_id}", self.tracking_uri):
+            return dict(self._client.get_run(run_id).data.tags)
+
+    def run_text(self, run_id: str, path: str) -> str | None:
+        """Read a text that is kept with a run; None when there is none of that name."""
+        folder = path.rpartition("/")[0]
+        with asking(f"hand out {path} of run {run_id}", self.tracking_uri):
+            if path not in {file.path for file in self._client.list_artifacts(run_id, folder)}:
+                return None
+            with tempfile.TemporaryDirectory(prefix="driftwheel-") as work:
+                fetched = self._client.download_artifacts(run_id, path, work)
+                return Path(fetched).read_text(encoding="utf-8")
 
     def version_tag(self, pipeline: str, version: str, tag: str) -> str | None:
         """Read one tag of a version."""

@@ -77,7 +77,15 @@ class Run:
         with asking(f"keep {path}", self._uri):
             self._client.log_text(self.id, text, path)
 
-    def log_snapshot(self, frame: pd.DataFrame, *, name: str, digest: str, context: str) -> None:
+    def log_snapshot(
+        self,
+        frame: pd.DataFrame,
+        *,
+        name: str,
+        digest: str,
+        context: str,
+        source: Mapping[str, object] | None = None,
+    ) -> None:
         """Name the rows that the run used, as one of MLflow's dataset inputs.
 
         Parameters
@@ -87,14 +95,18 @@ class Run:
         name, digest : str
             Of the snapshot; MLflow keeps 36 characters of a digest.
         context : str
-            What the rows were used for, such as ``training``.
+            What the rows were used for, such as ``training`` or ``evaluation``.
+        source : mapping, optional
+            The Delta table, as MLflow's own source names it: `path`, `delta_table_version`;
+            further keys are kept. Without one the source says only the name.
 
         """
+        stated = {"tags": {"driftwheel.snapshot": name}} if source is None else dict(source)
         dataset = Dataset(
             name=name[:500],
             digest=digest[:_LONGEST_DIGEST],
-            source_type="code",
-            source=json.dumps({"tags": {"driftwheel.snapshot": name}}),
+            source_type="code" if source is None else "delta_table",
+            source=json.dumps(stated),
             schema=json.dumps({"mlflow_colspec": [_column(frame, each) for each in frame.columns]}),
             profile=json.dumps({"num_rows": len(frame), "num_elements": int(frame.size)}),
         )

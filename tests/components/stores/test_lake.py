@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -136,6 +136,40 @@ lake.commit("bikes", "records", batch("a", "b"), producer="score", version=1)
     assert finish([start(code, Path(lake.root), point)]) == [-9]
     assert finish([start(code, Path(lake.root), "nowhere")]) == [0]
     assert ids(lake) == ["a", "b"]
+
+
+def test_a_stream_of_batches_is_written_as_it_comes(lake: Lake) -> None:
+    def stream(_: Reader) -> pa.RecordBatchReader:
+        batches = (batch(f"{number}").to_batches()[0] for number in range(5))
+        return pa.RecordBatchReader.from_batches(SCHEMA, batches)
+
+    done = lake.commit("bikes", "records", stream, producer="ingest")
+    assert (done.rows, done.skipped) == (5, False)
+    assert ids(lake) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_stream_without_rows_commits_nothing(lake: Lake) -> None:
+    def stream(_: Reader) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(SCHEMA, iter(()))
+
+    before = lake.version("bikes", "records")
+    assert lake.commit("bikes", "records", stream, producer="ingest").skipped
+    assert lake.version("bikes", "records") == before
+
+
+def test_a_stream_that_breaks_commits_nothing_and_says_why(lake: Lake) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield batch("a").to_batches()[0]
+        raise StoreError("the disk is full")
+
+    def stream(_: Reader) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(SCHEMA, batches())
+
+    before = lake.version("bikes", "records")
+    with pytest.raises(StoreError, match="the disk is full"):
+        lake.commit("bikes", "records", stream, producer="ingest")
+    assert lake.version("bikes", "records") == before
+    assert ids(lake) == []
 
 
 def test_three_writers_at_once_lose_nothing(lake: Lake) -> None:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,6 @@ import pytest
 from components import failpoints
 from components.stores.ledger import Lease, Ledger, NewPromotion, Outcome, Request, open_ledger
 
-SERVER = "postgresql://postgres@127.0.0.1:5432"
 AS_OF = datetime(2012, 3, 1, tzinfo=UTC)
 PROCESSES = multiprocessing.get_context("fork")  # no import to pay: sixteen start in a moment
 
@@ -33,33 +31,12 @@ def ttl():
     return timedelta(seconds=60)
 
 
-@pytest.fixture(scope="session")
-def server():
-    psycopg = pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed")
-    try:
-        connection = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=2)
-    except psycopg.OperationalError as problem:
-        pytest.skip(f"PostgreSQL: no server at {SERVER} ({str(problem).splitlines()[0]})")
-    with connection:
-        yield connection
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
     else:
         yield request.getfixturevalue("postgres_url")
-
-
-@pytest.fixture
-def postgres_url(server) -> Iterator[str]:
-    name = f"driftwheel_test_{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE DATABASE {name}")
-    try:
-        yield f"{SERVER}/{name}"
-    finally:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -180,3 +180,21 @@ def test_nothing_is_printed(registry, package, rows, tmp_path, capfd):
     registry.fetch(uri, tmp_path / "fetched")
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
+
+
+def test_a_snapshot_with_a_source_is_a_delta_table_to_mlflow(registry, rows):
+    source = {"path": "/lake/bike/records", "delta_table_version": 3}
+    with registry.run("bike", name="a training", tags={"driftwheel.delta.records": "3"}) as run:
+        for context in ("training", "evaluation"):
+            run.log_snapshot(
+                rows, name="bike records@3", digest=context, context=context, source=source
+            )
+        run.log_text("[1]", "snapshot/served.json")
+    inputs = client_of(registry).get_run(run.id).inputs.dataset_inputs
+    assert {one.dataset.digest for one in inputs} == {"training", "evaluation"}
+    assert {one.dataset.source_type for one in inputs} == {"delta_table"}
+    assert json.loads(inputs[0].dataset.source) == source
+    assert registry.run_tags(run.id)["driftwheel.delta.records"] == "3"
+    assert registry.run_text(run.id, "snapshot/served.json") == "[1]"
+    assert registry.run_text(run.id, "snapshot/tested.json") is None
+    assert registry.run_text(run.id, "nothing.json") is None

@@ -1,0 +1,192 @@
+"""What was taken from which part of a source, and up to which moment: the watermark.
+
+One row a part and ingest, in the table `ingests` beside the records.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
+
+import pandas as pd
+import pyarrow as pa
+
+from components.pipelines import Pipeline
+from components.records import UTC_TIME
+
+INGESTS = "ingests"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one ingest took of one part.
+
+    Attributes
+    ----------
+    source, part : str
+        Names for people.
+    digest : str
+        Of the part's content; empty where none can be told.
+    reading : str
+        How it was read: see :func:`reading_of`.
+    as_of : Timestamp
+        Everything known by then was taken.
+    left_from : Timestamp or None
+        The earliest known time of a row of which something was left for later.
+    rows, good, new, late : int
+        Rows that were known; that passed; that were new; of those, known before the watermark.
+    columns : tuple of str
+        What was read of a record besides its keys.
+
+    """
+
+    source: str
+    part: str
+    digest: str
+    reading: str
+    as_of: pd.Timestamp
+    left_from: pd.Timestamp | None
+    rows: int
+    good: int
+    new: int
+    late: int
+    columns: tuple[str, ...] = ()
+
+
+def ingest_schema() -> pa.Schema:
+    """Columns of `ingests`."""
+    return pa.schema(
+        [
+            ("source", pa.string()),
+            ("part", pa.string()),
+            ("digest", pa.string()),
+            ("reading", pa.string()),
+            ("as_of", UTC_TIME),
+            ("left_from", UTC_TIME),
+            ("rows", pa.int64()),
+            ("good", pa.int64()),
+            ("new", pa.int64()),
+            ("late", pa.int64()),
+            ("already", pa.int64()),
+            ("flow_run_id", pa.string()),
+            ("number", pa.int64()),
+            ("columns", pa.list_(pa.string())),
+        ]
+    )
+
+
+def to_rows(taken: Iterable[Taken], number: int, flow_run_id: str) -> pa.Table:
+    """Write rows of `ingests`, numbered on from `number` in the order of commits."""
+    rows = [
+        {
+            **asdict(one),
+            "already": one.good - one.new,
+            "flow_run_id": flow_run_id,
+            "number": number + place,
+        }
+        for place, one in enumerate(taken)
+    ]
+    return pa.Table.from_pylist(rows, schema=ingest_schema())
+
+
+def taken_from(table: pa.Table) -> list[Taken]:
+    """Read rows of `ingests` back, in the order of commits."""
+    # A table that was made before a field was: the field says nothing.
+    names = [one.name for one in fields(Taken) if one.name in table.column_names]
+    rows = table.sort_by("number").select(names).to_pylist()
+    return [
+        Taken(
+            **{
+                **row,
+                **{name: _moment(row[name]) for name in ("as_of", "left_from")},
+                "columns": tuple(row.get("columns") or ()),
+            }
+        )
+        for row in rows
+    ]
+
+
+def reading_of(pipeline: Pipeline) -> str:
+    """Name how a source is read; under another name, what was taken must be read again."""
+    said = pipeline.model_dump(
+        mode="json",
+        include={
+            "time",
+            "target",
+            "task",
+            "id",
+            "entity",
+            "updated",
+            "label_delay",
+            "label_time",
+            "labels",
+            "columns",
+            "source",
+        },
+    )
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Watermark:
+    """How far one source has been taken.
+
+    Parameters
+    ----------
+    taken : iterable of Taken
+        The rows of `ingests` of this source, in the order in which they were committed.
+    reading : str
+        How the source is read now.
+
+    """
+
+    def __init__(self, taken: Iterable[Taken], reading: str) -> None:
+        self._newest: dict[str, Taken] = {}
+        self._contents: dict[str, Taken] = {}
+        self.at: pd.Timestamp | None = None
+        """Everything that the source held as known by then has been taken, once."""
+        self.columns: frozenset[str] = frozenset()
+        """The columns that were ever read: any other is new in the pipeline file."""
+        self._read_so: pd.Timestamp | None = None
+        for one in taken:
+            self.at = one.as_of if self.at is None else max(self.at, one.as_of)
+            self.columns |= frozenset(one.columns)
+            if one.reading == reading:
+                self._read_so = (
+                    one.as_of if self._read_so is None else max(self._read_so, one.as_of)
+                )
+                self._newest[one.part] = one
+                self._remember(one)
+
+    def _remember(self, one: Taken) -> None:
+        before = self._contents.get(one.digest)
+        if one.digest and (before is None or _reaches(one) >= _reaches(before)):
+            self._contents[one.digest] = one
+
+    def taken(self, part: str, digest: str, as_of: pd.Timestamp) -> Taken | None:
+        """Say what an earlier ingest took of this very content, if nothing is left of it.
+
+        A part that held something else in between is read again: it has changed back, and
+        that is a correction. The same content under another name is a copy.
+        """
+        before = self._contents.get(digest)
+        newest = self._newest.get(part)
+        if not digest or before is None or (newest is not None and newest.digest != digest):
+            return None
+        whole = before.left_from is None or as_of <= before.as_of
+        return before if whole else None
+
+    def since(self, lateness: timedelta | None) -> pd.Timestamp | None:
+        """From which known time on a source must be read again, if it can be told at all."""
+        if self._read_so is None or lateness is None:
+            return None  # never, or never so: a column that is new must be read of all rows
+        left = [one.left_from for one in self._newest.values() if one.left_from is not None]
+        return min([self._read_so - lateness, *left])
+
+
+def _moment(value: datetime | None) -> pd.Timestamp | None:
+    return None if value is None else pd.Timestamp(value)
+
+
+def _reaches(one: Taken) -> tuple[bool, pd.Timestamp]:
+    return one.left_from is None, one.as_of
