@@ -13,7 +13,6 @@ DIRECTIONS: dict[str, Direction] = {
     "hellinger": "above",
     "ks": "below",  # a p-value
 }
-NUMBERS_ONLY = frozenset({"wasserstein", "ks"})
 
 
 def drift_test(pipeline: Pipeline, column: str) -> DriftTest:

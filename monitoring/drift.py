@@ -15,10 +15,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from components.pipelines.possible import NUMBERS_ONLY
 from components.pipelines.spec import DriftTest, Pipeline
 from monitoring.columns import (
     DIRECTIONS,
-    NUMBERS_ONLY,
     absence,
     change_in_words,
     drift_test,

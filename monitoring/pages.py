@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from components.pipelines.possible import NUMBERS_ONLY
 from components.pipelines.spec import Pipeline
-from monitoring.columns import NUMBERS_ONLY, drift_test, usable_values, values_with_nulls
+from monitoring.columns import drift_test, usable_values, values_with_nulls
 
 
 def drift_page(

@@ -1,7 +1,7 @@
 """Whether what was measured calls for a retraining, and why, in words.
 
 One noisy window must not buy a training run, neither must an old breach that has healed,
-nor one that an earlier champion suffered.
+nor one that an earlier champion suffered. And nothing is asked for on data that is broken.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,8 @@ from typing import Literal, Self
 
 import pandas as pd
 
+from components.faults import Fault
+from components.known_faults import Faults, in_words
 from components.pipelines.durations import write_duration
 from components.pipelines.spec import Policy
 from monitoring.measurements import Measurement
@@ -48,27 +50,34 @@ class History:
     `windows` in any order; those that began before `champion_since` were measured against
     an earlier champion, or hold rows that this one learnt from: they do not count.
     `champion_since` is None while no model is in charge, `last_answer` is when the last
-    request was closed, `last_fit` when a model was last fitted, promoted or not.
+    request was closed, `last_fit` when a model was last fitted, promoted or not, `put_off`
+    when a training was last put off because of a data fault, and not made up for since.
     """
 
     windows: tuple[WindowFacts, ...]
     champion_since: pd.Timestamp | None
     last_answer: pd.Timestamp | None
     last_fit: pd.Timestamp | None
+    put_off: pd.Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What to do, and the reason word for word; `cause` is set when it is to retrain."""
 
-    action: Literal["retrain", "hold"]
+    action: Literal["retrain", "hold", "data_fault"]
     reason: str
-    cause: Literal["drift", "periodic", "max_age"] | None = None
+    cause: Literal["drift", "periodic", "max_age", "manual"] | None = None
     window_end: pd.Timestamp | None = None
 
 
 def judge(
-    policy: Policy, history: History, *, as_of: pd.Timestamp, max_age: timedelta | None
+    policy: Policy,
+    history: History,
+    *,
+    as_of: pd.Timestamp,
+    max_age: timedelta | None,
+    faults: Faults = Faults(),  # noqa: B008 - frozen, and empty
 ) -> Verdict:
     """Judge by a policy whether to ask for a retraining.
 
@@ -82,6 +91,9 @@ def judge(
         Windows that end later are not looked at.
     max_age : timedelta or None
         A champion this old is due whatever the policy says; None: it may grow old.
+    faults : Faults
+        What is wrong with the data. One that was found just now, or stands in the newest
+        window, is ``data_fault`` whatever the policy says: no model learns before it is over.
 
     Returns
     -------
@@ -92,12 +104,56 @@ def judge(
     ended = (facts for facts in history.windows if facts.window.end <= as_of)
     windows = sorted(ended, key=lambda facts: facts.window.end)
     newest = windows[-1].window.end if windows else None
+    if faults.found or faults.blocking:
+        return Verdict("data_fault", _wrong(faults), None, newest)
     asked = _by_policy(policy, history, windows, as_of)
     if asked.action == "hold":
-        asked = _by_age(history, as_of, max_age) or asked
+        asked = _made_up(history) or _by_age(history, as_of, max_age) or asked
     if asked.action == "retrain" and (rest := _cooling(policy, history, as_of)):
         asked = Verdict("hold", f"{asked.reason}; but {rest}")
-    return Verdict(asked.action, asked.reason, asked.cause, newest)
+    reason = f"{asked.reason}; {set_aside(faults.aside)}" if faults.aside else asked.reason
+    return Verdict(asked.action, reason, asked.cause, newest)
+
+
+def blocked(faults: Sequence[Fault]) -> str:
+    """Say why nothing is trained while these stand in the newest window."""
+    named = "; ".join(in_words(fault) for fault in faults)
+    return (
+        f"nothing is trained while a data fault stands in the newest window: {named}. "
+        "Say `driftwheel resolve` what it is, or wait until the window is past it"
+    )
+
+
+def set_aside(faults: Sequence[Fault]) -> str:
+    """Say how much is set aside, the newest by name."""
+    newest = max(faults)
+    rows = sum(fault.rows for fault in faults)
+    several = f"{len(faults)} data faults" if len(faults) > 1 else "1 data fault"
+    return (
+        f"set aside: {rows} rows of {several}, the newest {newest.fault} in {newest.column} "
+        f"since {newest.since:%Y-%m-%d}"
+    )
+
+
+def _wrong(faults: Faults) -> str:
+    """Name every fault that stops the loop: fault, column, evidence."""
+    if faults.blocking:
+        others = [fault for fault in faults.found if fault not in faults.blocking]
+        found = "; ".join(in_words(fault) for fault in others)
+        return f"{blocked(faults.blocking)}{f'; found too: {found}' if found else ''}"
+    found = "; ".join(in_words(fault) for fault in faults.found)
+    return f"found: {found}; its rows are set aside, the next window is judged as usual"
+
+
+def _made_up(history: History) -> Verdict | None:
+    if history.put_off is None:
+        return None
+    return Verdict(
+        "retrain",
+        f"the training of {history.put_off:%Y-%m-%d} was put off by a data fault, and none "
+        "stands in the newest window",
+        "manual",
+    )
 
 
 def _by_policy(

@@ -1,19 +1,75 @@
 """How good the predictions of a window turned out, beside the naive baseline."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 
 from components.answers import Answers
+from components.intervals import metric_interval, widened
 from components.metrics import metric_value
 from components.pipelines.spec import HIGHER_IS_BETTER, Pipeline
-from components.records import KNOWN_TIME
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL
+from monitoring.maturity import Seen, see, weights_of
 from monitoring.measurements import Direction, Measurement, Status, status_of
 from monitoring.windows import Window
 
 LEAST_GROWTH = 0.1
 """Labels that come one by one are worth another look once so many of the rows have one more."""
 
+LEVEL = 0.05
+"""Both ends of the interval of a corrected number together miss the truth this often."""
+
+LEAST_BLOCKS = 12
+"""A window is cut into at least so many blocks of time for its interval."""
+
 _ONE_NUMBER = ["window_start", "window_end", "name", "column", "model_version"]
+
+
+def quality(
+    made: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    pipeline: Pipeline,
+    window: Window,
+    as_known_at: pd.Timestamp,
+    answer: Callable[[pd.DataFrame], tuple[pd.DataFrame, Answers]],
+    naive: Callable[[pd.DataFrame], Answers],
+    at_maturity: timedelta | None = None,
+) -> list[Measurement]:
+    """Measure the predictions of a window by the labels known at a moment.
+
+    The same moment asked again, however much later, gives the same numbers: nothing known
+    after it is looked at.
+
+    Parameters
+    ----------
+    made, labels, pipeline, window, as_known_at, at_maturity
+        As for :func:`monitoring.maturity.see`.
+    answer : callable
+        Gives predicted rows, in an order of its own, and the answers that they were.
+    naive : callable
+        Gives what the naive baseline answers to rows.
+
+    Returns
+    -------
+    list of Measurement
+        See :func:`measure_quality`.
+
+    """
+    seen = see(
+        made,
+        labels,
+        pipeline=pipeline,
+        window=window,
+        as_known_at=as_known_at,
+        at_maturity=at_maturity,
+    )
+    rows, answers = answer(seen.rows)
+    beside = naive(rows) if len(rows) else None
+    return measure_quality(rows, answers, beside, pipeline=pipeline, window=window, seen=seen)
 
 
 def measure_quality(
@@ -23,14 +79,14 @@ def measure_quality(
     *,
     pipeline: Pipeline,
     window: Window,
-    rows_made: int,
+    seen: Seen,
 ) -> list[Measurement]:
-    """Measure predictions against the labels that are known by now.
+    """Measure predictions against their labels.
 
     Parameters
     ----------
     labelled : DataFrame of shape (n_rows, n_columns)
-        The predicted rows of `window` whose label is known, in a column `label`. Not modified.
+        The rows of `seen`, in any order. Not modified.
     answers : Answers of shape (n_rows,)
         What was predicted for them.
     naive : Answers of shape (n_rows,) or None
@@ -38,8 +94,8 @@ def measure_quality(
     pipeline : Pipeline
         Its metric, and `least_rows` under `monitor`.
     window : Window
-    rows_made : int
-        Predictions made in `window`, labelled or not.
+    seen : Seen
+        What the labels known say of the window, and in which state it is.
 
     Returns
     -------
@@ -47,22 +103,25 @@ def measure_quality(
         ``live_error`` and ``naive_error`` in the pipeline's metric (`method`; for ``roc_auc``
         and ``accuracy`` higher is better, direction ``below``), where a live error no better
         than the naive one is a breach; ``labelled_share``, the share of rows with a known
-        label. With fewer labelled rows than `least_rows` the errors cannot tell, though the
-        number stands.
+        label. `rows` counts the labels known; `reason` says whether the number is mature,
+        corrected (with its 95 % interval) or waited for. Without a mature or corrected number
+        there is none; with fewer labelled rows than `least_rows` the errors cannot tell,
+        though the number stands.
 
     """
-    truth, metric = labelled["label"], pipeline.resolved_metric
-    live = _value(metric, truth, answers)
-    base = None if naive is None else _value(metric, truth, naive)
+    metric = pipeline.resolved_metric
+    live = _measured(labelled, answers, pipeline, window)
+    base = None if naive is None else _measured(labelled, naive, pipeline, window)
     direction: Direction = "below" if metric in HIGHER_IS_BETTER else "above"
-    few = len(truth) < pipeline.monitor.least_rows
+    least = pipeline.monitor.least_rows
+    few = len(labelled) < least
 
-    def error(name: str, value: float | None, threshold: float | None, reason: str) -> Measurement:
-        unsure = few or value is None
+    def error(name: str, found: _Error | None, threshold: float | None, said: str) -> Measurement:
+        value = None if found is None else found.value
         status: Status = "cannot_tell"
-        if not unsure and value is not None:
-            status = status_of(value, threshold, direction)
-        said = f"{reason}; {len(truth)} labelled rows, fewer than {pipeline.monitor.least_rows}"
+        if found is not None and found.value is not None and found.sure and not few:
+            status = status_of(found.value, threshold, direction)
+        lacking = f"; {len(labelled)} labelled rows, fewer than {least}" if few else ""
         return Measurement(
             name=name,
             column=None,
@@ -72,15 +131,59 @@ def measure_quality(
             threshold=threshold,
             direction=direction,
             status=status,
-            rows=len(truth),
-            reason=said if few else reason,
+            rows=seen.known,
+            reason=f"{said}{lacking}; {seen.said}",
         )
 
+    limit = None if base is None else base.value
     return [
-        error("live_error", live, base, _beside(metric, live, base)),
-        error("naive_error", base, None, f"naive baseline: {metric} {_number(base)}"),
-        _labelled_share(len(truth), rows_made, window),
+        error("live_error", live, limit, _beside(metric, live, limit)),
+        error("naive_error", base, None, f"naive baseline: {metric} {_said(base)}"),
+        _labelled_share(seen.known, seen.made, window),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """A measured error; `bounds` are known where it was corrected."""
+
+    value: float | None
+    corrected: bool = False
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def sure(self) -> bool:
+        """A corrected number counts only with its interval."""
+        return self.bounds is not None or not self.corrected
+
+
+def _measured(
+    labelled: pd.DataFrame, answers: Answers, pipeline: Pipeline, window: Window
+) -> _Error:
+    metric, truth = pipeline.resolved_metric, labelled[LABEL]
+    if metric == "roc_auc" and answers.probabilities is None:
+        return _Error(None)
+    weights, others = weights_of(labelled)
+    value = metric_value(metric, truth, answers, weights)
+    if not np.isfinite(value):
+        return _Error(None)
+    if weights is None:
+        return _Error(value)
+    # A day as a block leaves no interval within a window of a day.
+    block = min(pipeline.gate.block, (window.end - window.start) / LEAST_BLOCKS)
+    found = metric_interval(
+        metric,
+        truth,
+        answers,
+        labelled[EVENT_TIME],
+        block=block,
+        level=LEVEL / 2,
+        weights=weights,
+    )
+    parts = np.array([metric_value(metric, truth, answers, other) for other in others])
+    found = widened(found, parts, level=LEVEL / 2)
+    known = np.isfinite(found.low) and np.isfinite(found.high)
+    return _Error(value, corrected=True, bounds=(found.low, found.high) if known else None)
 
 
 def many_came_in(before: int, now: int, rows: int) -> bool:
@@ -122,22 +225,22 @@ def _labelled_share(known: int, rows: int, window: Window) -> Measurement:
     )
 
 
-def _value(metric: str, truth: pd.Series, answers: Answers) -> float | None:
-    if metric == "roc_auc" and answers.probabilities is None:
-        return None
-    value = metric_value(metric, truth, answers)
-    return value if np.isfinite(value) else None
-
-
-def _beside(metric: str, live: float | None, base: float | None) -> str:
-    if live is None:
+def _beside(metric: str, live: _Error, base: float | None) -> str:
+    if live.value is None:
         return f"{metric} is not defined on these rows"
     if base is None:
-        return f"{metric} {_number(live)}"
-    better = live > base if metric in HIGHER_IS_BETTER else live < base
-    beside = f"{'better' if better else 'no better'} than naive {_number(base)}"
-    return f"{metric} {_number(live)}, {beside}"
+        return f"{metric} {_said(live)}"
+    better = live.value > base if metric in HIGHER_IS_BETTER else live.value < base
+    beside = f"{'better' if better else 'no better'} than naive {base:.4g}"
+    return f"{metric} {_said(live)}, {beside}"
 
 
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4g}"
+def _said(found: _Error | None) -> str:
+    if found is None or found.value is None:
+        return "unknown"
+    if not found.corrected:
+        return f"{found.value:.4g}"
+    if found.bounds is None:
+        return f"{found.value:.4g} (with no interval, which needs more rows)"
+    low, high = found.bounds
+    return f"{found.value:.4g} (95 %: {low:.4g} to {high:.4g})"

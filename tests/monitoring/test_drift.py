@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.pipelines.possible import NUMBERS_ONLY
 from components.pipelines.spec import DriftTest
-from monitoring.columns import DIRECTIONS, NUMBERS_ONLY, usable_values
+from monitoring.columns import DIRECTIONS, usable_values
 from monitoring.drift import _evidently, evidently_score, measure_drift
 from monitoring.measurements import status_of
 
@@ -256,8 +257,12 @@ def test_a_constant_column_that_stays_so_does_not_drift(measure, make_rows):
 
 
 def test_a_test_for_numbers_on_a_category_says_what_to_use(measure, make_pipeline, make_rows):
-    own = {"columns": {"town": {"method": "ks", "threshold": 0.05}}}
-    found = measure(make_rows(168, seed=1), pipeline=make_pipeline(monitor=own))
+    # A file that leaves the columns to the data cannot be checked when it is read.
+    given = make_pipeline()
+    own = given.monitor.model_copy(
+        update={"columns": {"town": DriftTest(method="ks", threshold=0.05)}}
+    )
+    found = measure(make_rows(168, seed=1), pipeline=given.model_copy(update={"monitor": own}))
 
     assert found["drift", "town"].reason == (
         "ks compares numbers; use jensenshannon, psi or hellinger"

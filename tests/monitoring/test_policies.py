@@ -3,6 +3,8 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from components.faults import Fault
+from components.known_faults import Faults
 from components.pipelines.spec import Policy
 from monitoring.measurements import Measurement
 from monitoring.policies import History, WindowFacts, judge
@@ -158,3 +160,64 @@ def test_what_cannot_tell_is_no_fact(window):
 
     assert WindowFacts.of(window, found) == WindowFacts(window, None, (), None, 168)
     assert WindowFacts.of(window, []).rows == 0
+
+
+# --- data faults ---------------------------------------------------------------------------------
+
+BROKEN = Fault(START + 30 * DAY, START + 31 * DAY, "frozen", "price", "7 in all 24 rows", 24)
+OVER = Fault(START + 2 * DAY, START + 3 * DAY, "nulls", "town", "60 %, 2 % before", 14)
+
+
+def asked_of(policy, faults, *, max_age=None, put_off=None):
+    """Judge five windows that all drifted, a model a hundred days old, under data faults."""
+    history = History(
+        windows=tuple(facts(week, 0.9) for week in range(5)),
+        champion_since=START,
+        last_answer=None,
+        last_fit=START - 65 * DAY,
+        put_off=put_off,
+    )
+    return judge(policy, history, as_of=START + 35 * DAY, max_age=max_age, faults=faults)
+
+
+EVERY_POLICY = [
+    DRIFT,
+    Policy(kind="periodic", period=timedelta(days=1)),
+    Policy(kind="never"),
+]
+
+
+@pytest.mark.parametrize("policy", EVERY_POLICY, ids=lambda policy: policy.kind)
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(blocking=(BROKEN,), aside=(BROKEN,)),
+        Faults(found=(BROKEN,), aside=(BROKEN,)),
+        Faults(found=(OVER,), blocking=(BROKEN,), aside=(OVER, BROKEN)),
+    ],
+    ids=["in the newest window", "found just now", "both"],
+)
+def test_no_policy_asks_for_a_retraining_while_the_data_is_broken(policy, faults):
+    verdict = asked_of(policy, faults, max_age=timedelta(days=1), put_off=START)
+    assert (verdict.action, verdict.cause) == ("data_fault", None)
+    assert "frozen in price: 7 in all 24 rows" in verdict.reason
+    for fault in faults.found:
+        assert f"{fault.fault} in {fault.column}: {fault.evidence}" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("policy", "action"), list(zip(EVERY_POLICY, ["retrain", "retrain", "hold"], strict=True))
+)
+def test_once_a_fault_is_past_the_policy_judges_and_says_what_is_set_aside(policy, action):
+    verdict = asked_of(policy, Faults(aside=(OVER, BROKEN)))
+    assert verdict.action == action
+    assert verdict.reason.endswith(
+        "set aside: 38 rows of 2 data faults, the newest frozen in price since 2026-01-31"
+    )
+    assert "set aside" not in asked_of(policy, Faults()).reason
+
+
+def test_a_training_that_was_put_off_is_made_up_for():
+    verdict = asked_of(Policy(kind="never"), Faults(aside=(BROKEN,)), put_off=START + 30 * DAY)
+    assert (verdict.action, verdict.cause) == ("retrain", "manual")
+    assert "training of 2026-01-31 was put off by a data fault" in verdict.reason

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from components.answers import Answers
+from monitoring.maturity import Seen
 from monitoring.quality import last_known, many_came_in, measure_quality
 
 
@@ -19,13 +20,14 @@ def classed(positive):
 @pytest.fixture
 def measure(make_pipeline, window):
     def run(label, answers, naive, *, rows_made=100, **fields):
+        rows = pd.DataFrame({"label": label})
         found = measure_quality(
-            pd.DataFrame({"label": label}),
+            rows,
             answers,
             naive,
             pipeline=make_pipeline(**fields),
             window=window,
-            rows_made=rows_made,
+            seen=Seen("mature", rows, rows_made, len(rows), "mature: all there is"),
         )
         return {one.name: one for one in found}
 
@@ -38,7 +40,7 @@ def test_the_live_error_stands_beside_the_naive_one(measure):
     assert found["live_error"].value == 1
     assert found["live_error"].threshold == found["naive_error"].value == 3
     assert found["live_error"].status == "fine"
-    assert found["live_error"].reason == "mae 1, better than naive 3"
+    assert found["live_error"].reason == "mae 1, better than naive 3; mature: all there is"
 
 
 def test_a_model_no_better_than_naive_is_a_breach(measure):
@@ -85,7 +87,7 @@ def test_one_class_has_no_ranking_and_cannot_tell(measure):
     found = measure(["no"] * 50, classed([0.2] * 50), None, task="binary")
 
     assert found["live_error"].value is None
-    assert found["live_error"].reason == "roc_auc is not defined on these rows"
+    assert found["live_error"].reason.startswith("roc_auc is not defined on these rows; mature")
 
 
 def test_labels_that_trickle_in_are_worth_another_look_a_tenth_of_the_rows_at_a_time():

@@ -1,0 +1,141 @@
+"""Data faults: what arrived is not what was measured. Kept apart from drift, the world's own.
+
+:func:`diagnose` judges a feed period by period (a day, by default) against the clean periods of
+the trailing reference, and names the faults it finds, with the column, the evidence in words and
+numbers, and the rows they concern. The detectors are our own; where they follow a known method,
+their docstring says which.
+"""
+
+import numpy as np
+import pandas as pd
+
+from components.faults import Fault
+from components.pipelines import Pipeline
+from monitoring.diagnosis.arrivals import known_lines
+from monitoring.diagnosis.judging import judge
+from monitoring.diagnosis.look import Found, Look, look_at
+from monitoring.diagnosis.observed import micro, observe
+from monitoring.diagnosis.words import moment_in_words
+
+__all__ = ["diagnose"]
+
+_MOST_IDS = 20_000
+_NEARLY_ALL = 0.9
+
+
+def diagnose(
+    records: pd.DataFrame,
+    labels: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp | None = None,
+) -> tuple[Fault, ...]:
+    """Find the data faults of a feed, as far as it was known at a moment.
+
+    Parameters
+    ----------
+    records : DataFrame
+        `record_id`, `event_time`, `known_time` and the features. Not modified, as the others.
+    labels : DataFrame
+        `record_id`, `known_time`, `label`.
+    quarantine : DataFrame
+        Columns of :func:`components.records.quarantine_schema`.
+    pipeline : Pipeline
+        Its columns, and under `diagnosis` period, reference and what to ignore.
+    as_of : Timestamp
+        UTC. What was known later does not count.
+    since : Timestamp, optional
+        Give only faults that reach beyond this event time. What two references before it hold
+        is judged again, so that the same rows count as clean as when everything is judged.
+
+    Returns
+    -------
+    tuple of Fault
+        Sorted by since, until, name. The same frames in any order of rows give the same answer;
+        no frame, however odd, raises.
+
+    """
+    with np.errstate(all="ignore"):  # odd values overflow; what comes of them is no fault
+        faults = _faults(records, labels, quarantine, pipeline, as_of, since)
+    return tuple(sorted(faults))
+
+
+def _faults(
+    records: pd.DataFrame,
+    labels: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    pipeline: Pipeline,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp | None,
+) -> list[Fault]:
+    begin = None
+    if since is not None:
+        begin = (since - 2 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
+    rows = observe(records, labels, quarantine, pipeline, as_of=as_of, begin=begin)
+    look = look_at(rows, pipeline, as_of)
+    lines = known_lines(quarantine, as_of)
+    first = 0
+    if begin is not None:
+        warm = micro(begin) + look.reach
+        first = int(np.searchsorted(look.start, warm, side="left"))
+    found = judge(look, lines, range(first, len(look.start)))
+    faults = [_fault(look, group) for group in _merged(look, found)]
+    if since is not None:
+        faults = [fault for fault in faults if fault.until > since]
+    return faults
+
+
+def _merged(look: Look, found: list[tuple[int, Found]]) -> list[list[Found]]:
+    """Bring together what one fault spoils in periods that follow one another."""
+    groups: list[list[Found]] = []
+    last: dict[tuple[str, str], tuple[int, int]] = {}  # end, position in groups
+    for one in sorted((one for _, one in found), key=lambda one: (*_stretch(look, one), one.fault)):
+        name = (one.fault, one.column)
+        since, until = _stretch(look, one)
+        end, position = last.get(name, (since - look.width - 1, -1))
+        if position >= 0 and since - end <= look.width and not one.ids:
+            groups[position].append(one)
+        else:
+            position = len(groups)
+            groups.append([one])
+        last[name] = (max(end, until) if position < len(groups) - 1 else until, position)
+    return groups
+
+
+def _stretch(look: Look, one: Found) -> tuple[int, int]:
+    if one.stretch is not None:
+        return one.stretch
+    return int(look.rows.time[one.rows[0]]), _after(look, int(one.rows[-1]))
+
+
+def _after(look: Look, row: int) -> int:
+    """Give the next moment of the feed after a row, at most a period later."""
+    moment = int(look.rows.time[row])
+    later = int(np.searchsorted(look.rows.time, moment, side="right"))
+    if later < len(look.rows.time) and look.rows.time[later] - moment <= look.width:
+        return int(look.rows.time[later])
+    return moment + 1
+
+
+def _fault(look: Look, group: list[Found]) -> Fault:
+    since = min(_stretch(look, one)[0] for one in group)
+    until = max(_stretch(look, one)[1] for one in group)
+    rows = np.unique(np.concatenate([one.rows for one in group]))
+    inside = np.searchsorted(look.rows.time, until) - np.searchsorted(look.rows.time, since)
+    ids = group[0].ids
+    if not ids and 0 < len(rows) < _NEARLY_ALL * inside and len(rows) <= _MOST_IDS:
+        ids = tuple(str(name) for name in look.rows.ids[rows])
+    evidence = group[0].evidence
+    if len(group) > 1:
+        evidence += f"; so for {len(group)} periods, until {moment_in_words(until)}"
+    return Fault(
+        since=pd.Timestamp(since, unit="us", tz="UTC"),
+        until=pd.Timestamp(until, unit="us", tz="UTC"),
+        fault=group[0].fault,
+        column=group[0].column,
+        evidence=evidence,
+        rows=len(rows),
+        ids=ids,
+    )

@@ -1,0 +1,237 @@
+"""What a detector looks at: the rows by period, and what was normal before each of them.
+
+A period is compared with the clean periods of the trailing reference only. Once a period is
+found faulty in a column, that column of it teaches nothing; a reference with too few clean
+periods judges nothing, so that a change which stays becomes the new normal in the end.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from components.pipelines import Pipeline
+from monitoring.diagnosis.observed import Column, Observed, micro
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+    from monitoring.diagnosis.clocks import Clock
+    from monitoring.diagnosis.frozen import Runs
+    from monitoring.diagnosis.units import Measure
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+LEAST_PERIODS = 7
+"""Clean periods that a reference needs before it judges anything."""
+
+_ROWS_OF_A_PERIOD = 20
+_DAYS_OF_A_PERIOD = (1, 2, 4, 7, 14, 28)
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+LOW, MIDDLE, HIGH = 0, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A fault as one detector sees it in one period.
+
+    Attributes
+    ----------
+    fault, column, evidence : str
+    rows : ndarray of int64
+        Positions of the rows that it spoils, ascending; may be empty for a gap.
+    stretch : tuple of int, optional
+        Since and until in microseconds, where the rows do not say it.
+    whole : bool
+        Whether it spoils the rows in all columns.
+    ids : tuple of str
+        The records it concerns, where they are known by id alone.
+
+    """
+
+    fault: str
+    column: str
+    evidence: str
+    rows: "Whole"
+    stretch: tuple[int, int] | None = None
+    whole: bool = False
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Look:
+    """All rows by period, and which periods are clean so far.
+
+    Attributes
+    ----------
+    start : ndarray of int64, shape (n_periods,)
+        Where each period that holds rows begins, in microseconds.
+    bounds : ndarray of int64, shape (n_periods + 1,)
+        The rows of period `p` are `bounds[p]` to `bounds[p + 1]`.
+    nulls, quantiles : ndarray, shape (n_periods, n_columns) and (n_periods, n_columns, 5)
+        Share of missing values; quantiles of a number, NaN for a category.
+    novel : ndarray of float64, shape (n_periods, n_columns)
+        Share of the values that the clean reference did not hold; filled as periods are judged.
+    faulty : ndarray of bool, shape (n_periods, n_columns)
+    last_seen : list of ndarray of int64
+        For each distinct value of a column the last clean period that held it.
+
+    """
+
+    pipeline: Pipeline
+    rows: Observed
+    as_of: int
+    width: int
+    reach: int
+    start: "Whole"
+    bounds: "Whole"
+    names: list[str]  # the features, then the target
+    columns: list[Column]
+    nulls: "Floats"
+    quantiles: "Floats"
+    novel: "Floats"
+    faulty: "Mask"
+    last_seen: "list[Whole]"
+    first: "Whole"
+    shares: "dict[int, Floats]" = field(default_factory=dict)
+    measures: "dict[int, Measure]" = field(default_factory=dict)  # of the period in hand
+    longest: "Whole" = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    relation: "Floats" = field(default_factory=lambda: np.zeros(0))
+    runs: "list[Runs]" = field(default_factory=list)
+    clocks: "list[Clock]" = field(default_factory=list)
+    weekdays: list[int] = field(default_factory=list)
+    weekday: "Whole" = field(default_factory=lambda: np.zeros(0, np.int64))
+    content: "NDArray[np.uint64]" = field(default_factory=lambda: np.zeros(0, np.uint64))
+    repeated: "Floats" = field(default_factory=lambda: np.zeros(0))
+    second: "Mask" = field(default_factory=lambda: np.zeros(0, bool))
+    doubled: "Floats" = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def target(self) -> int:
+        """Position of the label among the columns: the last."""
+        return len(self.columns) - 1
+
+    @property
+    def features(self) -> range:
+        """Positions of the features."""
+        return range(self.target)
+
+    def span(self, period: int) -> slice:
+        """Take the rows of a period."""
+        return slice(int(self.bounds[period]), int(self.bounds[period + 1]))
+
+    def clean(self, period: int, column: int | None = None) -> "Whole":
+        """List the clean periods before one: in a column, or in half of the features."""
+        low = int(self.first[period])
+        bad = self.faulty[low:period]
+        spoiled = bad[:, :-1].mean(axis=1) > 1 / 2 if column is None else bad[:, column]
+        return low + np.flatnonzero(~spoiled)
+
+    def rows_of(self, periods: "Whole") -> "Whole":
+        """List the rows of some periods, ascending."""
+        if not len(periods):
+            return np.zeros(0, np.int64)
+        if periods[-1] - periods[0] + 1 == len(periods):
+            return np.arange(self.bounds[periods[0]], self.bounds[periods[-1] + 1])
+        parts = [np.arange(self.bounds[p], self.bounds[p + 1]) for p in periods]
+        return np.concatenate(parts)
+
+    def share(self, marked: "Mask") -> "Floats":
+        """Give the share of marked rows in each period."""
+        if not len(marked):
+            return np.zeros(len(self.start))
+        return np.add.reduceat(marked, self.bounds[:-1]) / np.diff(self.bounds)
+
+    def usual(self, period: int) -> "Floats":
+        """Give median quantiles of the clean reference, and how far they move from day to day.
+
+        Returns
+        -------
+        ndarray of shape (2, n_columns, 5)
+            NaN in a column with too few clean periods.
+
+        """
+        low = int(self.first[period])
+        past = np.where(self.faulty[low:period, :, None], np.nan, self.quantiles[low:period])
+        middle = middle_of(past)
+        return np.stack([middle, 1.4826 * middle_of(np.abs(past - middle))])
+
+
+def middle_of(past: "Floats") -> "Floats":
+    """Take the median over the first axis, blind to NaN; NaN where fewer than needed are given."""
+    given = (~np.isnan(past)).sum(axis=0)
+    if not len(past):
+        return np.full(past.shape[1:], np.nan)
+    ordered = np.sort(past, axis=0)
+    at = np.maximum(given - 1, 0)
+    low = np.take_along_axis(ordered, (at // 2)[None], axis=0)[0]
+    high = np.take_along_axis(ordered, ((at + 1) // 2)[None], axis=0)[0]
+    return np.where(given >= LEAST_PERIODS, (low + high) / 2, np.nan)
+
+
+def look_at(rows: Observed, pipeline: Pipeline, as_of: pd.Timestamp) -> Look:
+    """Cut rows into periods, and profile each column of each period."""
+    width = _width(rows, pipeline)
+    number = rows.time // width
+    starts, offsets = np.unique(number, return_index=True)
+    bounds = np.append(offsets, len(number)).astype(np.int64)
+    reach = max(int(pd.Timedelta(pipeline.diagnosis.reference) / pd.Timedelta(1, "us")), width)
+    columns = [*rows.columns.values(), _label_column(rows, pipeline)]
+    shape = (len(starts), len(columns))
+    look = Look(
+        pipeline=pipeline,
+        rows=rows,
+        as_of=micro(as_of),
+        width=width,
+        reach=reach,
+        start=starts * width,
+        bounds=bounds,
+        names=[*rows.columns, pipeline.target],
+        columns=columns,
+        nulls=np.zeros(shape),
+        quantiles=np.full((*shape, len(LEVELS)), np.nan),
+        novel=np.full(shape, np.nan),
+        faulty=np.zeros(shape, dtype=bool),
+        last_seen=[np.full(len(column.distinct), -1, np.int64) for column in columns],
+        first=np.searchsorted(starts * width, starts * width - reach, side="left"),
+    )
+    _profile(look, np.repeat(np.arange(len(starts)), np.diff(bounds)))
+    return look
+
+
+def _label_column(rows: Observed, pipeline: Pipeline) -> Column:
+    """Take the label as one more column: it too can freeze, or come in another unit."""
+    codes, distinct = pd.factorize(rows.label)
+    numbers = rows.label if pipeline.task == "regression" else None
+    return Column(codes.astype(np.int64), np.asarray(distinct), numbers)
+
+
+def _width(rows: Observed, pipeline: Pipeline) -> int:
+    """Choose the period: as stated, else so many days that half of the periods hold enough rows."""
+    if pipeline.diagnosis.period is not None:
+        return max(int(pd.Timedelta(pipeline.diagnosis.period) / pd.Timedelta(1, "us")), 1)
+    for days in _DAYS_OF_A_PERIOD:
+        _, counts = np.unique(rows.time // (days * DAY), return_counts=True)
+        if len(counts) and np.median(counts) >= _ROWS_OF_A_PERIOD:
+            return days * DAY
+    return DAY
+
+
+def _profile(look: Look, period: "Whole") -> None:
+    count = np.maximum(np.diff(look.bounds), 1)
+    for position, column in enumerate(look.columns):
+        missing = np.add.reduceat(column.missing, look.bounds[:-1]) if len(period) else 0
+        look.nulls[:, position] = missing / count
+        if column.numbers is None or not len(period):
+            continue
+        ordered = column.numbers[np.lexsort((column.numbers, period))]  # NaN last in each period
+        given = count - missing
+        for level, share in enumerate(LEVELS):
+            at = look.bounds[:-1] + np.floor(share * np.maximum(given - 1, 0)).astype(np.int64)
+            taken = ordered[np.minimum(at, len(ordered) - 1)]
+            look.quantiles[:, position, level] = np.where(given > 0, taken, np.nan)

@@ -1,0 +1,292 @@
+"""What is judged: records, labels and refused rows in one order, in arrays.
+
+A batch that came in another unit may have been refused row by row, since its values were out of
+bounds. So the rows in quarantine are read back from their JSON and judged beside the others.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from components.pipelines import Pipeline
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
+from components.values import parse_numbers, parse_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+ONE_ROW = "must be claimed by one row"
+NEVER = np.iinfo(np.int64).min
+"""Stands for a time that is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of all rows, as codes of its distinct values, and as numbers if it is one.
+
+    Attributes
+    ----------
+    codes : ndarray of int64, shape (n_rows,)
+        Position in `distinct`; -1 where the value is missing or unreadable.
+    distinct : ndarray
+        The values that occur: float64, or text.
+    numbers : ndarray of float64, shape (n_rows,), or None
+        NaN where missing; None for a category.
+
+    """
+
+    codes: "Whole"
+    distinct: "NDArray[Any]"
+    numbers: "Floats | None"
+
+    @property
+    def missing(self) -> "Mask":
+        """Mark the rows without a readable value."""
+        return np.asarray(self.codes < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All rows in the order of event time; times are microseconds since 1970, UTC.
+
+    Attributes
+    ----------
+    ids : ndarray of object
+    time, known : ndarray of int64
+    columns : dict of str to Column
+        The features of the pipeline file, in its order.
+    entity : ndarray of int64
+        Whom the row is about; 0 everywhere where the pipeline names none.
+    label : ndarray of float64
+        The label as a number, or the position of its class; NaN where it is not known.
+    label_known : ndarray of int64
+        When the label was known; `NEVER` where it is not.
+    classes : tuple of str
+        The classes, in the order of their positions; empty in regression.
+    refused : ndarray of bool
+        Rows that stand in quarantine, and not among the records.
+    raw : dict of str to ndarray of object
+        The values of the refused rows as they came, None elsewhere; empty where none is.
+
+    """
+
+    ids: "NDArray[np.object_]"
+    time: "Whole"
+    known: "Whole"
+    columns: dict[str, Column]
+    entity: "Whole"
+    label: "Floats"
+    label_known: "Whole"
+    classes: tuple[str, ...]
+    refused: "Mask"
+    raw: "dict[str, NDArray[np.object_]]"
+
+
+def observe(
+    records: pd.DataFrame,
+    labels: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    begin: pd.Timestamp | None,
+) -> Observed:
+    """Bring what was known by `as_of` of events since `begin` into one order.
+
+    Parameters
+    ----------
+    records, labels, quarantine : DataFrame
+        Of any shape: a column that they lack is missing in every row. Not modified.
+    begin : Timestamp, optional
+        By default everything.
+
+    """
+    rows = _known(records, as_of, begin)
+    both = rows.assign(_refused=False)
+    if len(quarantine):
+        refused = _refused(_known(quarantine, as_of, begin), rows, pipeline)
+        both = pd.concat([both, refused], ignore_index=True, sort=False)
+    both = both.iloc[_order(both)].reset_index(drop=True)
+    came_back = both["_refused"].to_numpy(dtype=bool)
+    ids = both[RECORD_ID].astype(object).to_numpy()
+    columns = {
+        name: _column(both, name, column.kind == "number")
+        for name, column in pipeline.columns.items()
+    }
+    label, label_known, classes = _labels(labels, ids, pipeline, as_of)
+    whose = series(both, pipeline.entity) if pipeline.entity else None
+    return Observed(
+        ids=ids,
+        time=micros(both[EVENT_TIME]),
+        known=micros(both[KNOWN_TIME]),
+        columns=columns,
+        entity=np.zeros(len(both), np.int64) if whose is None else _factors(whose)[0],
+        label=label,
+        label_known=label_known,
+        classes=classes,
+        refused=came_back,
+        raw=_raw(both, came_back, pipeline) if came_back.any() else {},
+    )
+
+
+def series(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Take a column; one that is absent or stands twice is missing in every row."""
+    if list(frame.columns).count(name) == 1:
+        return frame[name]
+    return pd.Series(np.full(len(frame), None, dtype=object), index=frame.index)
+
+
+def times(given: pd.Series) -> pd.Series:
+    """Read times as UTC; what is none is NaT."""
+    if isinstance(given.dtype, pd.DatetimeTZDtype):
+        read: pd.Series = given.dt.tz_convert("UTC")
+    elif given.dtype.kind != "M" and not _worded(given):
+        read = pd.Series(pd.NaT, index=given.index, dtype="datetime64[us, UTC]")
+    else:
+        read = pd.to_datetime(given, utc=True, errors="coerce", format="mixed")
+    in_micros: pd.Series = read.dt.as_unit("us")
+    return in_micros
+
+
+def micros(moments: pd.Series) -> "Whole":
+    """Count UTC times in microseconds since 1970."""
+    return np.asarray(moments.dt.tz_localize(None).to_numpy("datetime64[us]").view(np.int64))
+
+
+def micro(moment: pd.Timestamp) -> int:
+    """Count one UTC time in microseconds since 1970."""
+    return int(micros(times(pd.Series([moment])))[0])
+
+
+def _worded(given: pd.Series) -> bool:
+    return given.dtype == object or isinstance(given.dtype, pd.StringDtype)
+
+
+def _known(frame: pd.DataFrame, as_of: pd.Timestamp, begin: pd.Timestamp | None) -> pd.DataFrame:
+    """Take what was known by `as_of` of events since `begin`; the newest version of a record."""
+    event, known = times(series(frame, EVENT_TIME)), times(series(frame, KNOWN_TIME))
+    seen = event.notna() & ~(known > as_of)
+    if begin is not None:
+        seen &= event >= begin
+    keys = {EVENT_TIME: event, KNOWN_TIME: known.fillna(event)}
+    rest = [name for name in dict.fromkeys(frame.columns) if name not in keys]
+    single = [name for name in rest if list(frame.columns).count(name) == 1]
+    taken = frame.loc[seen.to_numpy(), single].reset_index(drop=True)
+    for name, values in keys.items():
+        taken[name] = values[seen].reset_index(drop=True)
+    taken[RECORD_ID] = series(taken, RECORD_ID).map(str, na_action="ignore").astype(object)
+    if "rule" in taken.columns or not taken[RECORD_ID].duplicated().any():
+        return taken
+    newest = taken.sort_values(KNOWN_TIME, kind="stable")[RECORD_ID]
+    kept = newest.isna() | ~newest.duplicated(keep="last")
+    return taken[kept.sort_index()].reset_index(drop=True)
+
+
+def _refused(lines: pd.DataFrame, rows: pd.DataFrame, pipeline: Pipeline) -> pd.DataFrame:
+    """Read refused rows back from their JSON; those whose record got in after all are left out."""
+    nothing = pd.DataFrame({RECORD_ID: [], "_refused": np.zeros(0, bool)})
+    nothing[EVENT_TIME] = nothing[KNOWN_TIME] = pd.Series([], dtype="datetime64[us, UTC]")
+    if lines.empty or "rule" not in lines.columns or "row" not in lines.columns:
+        return nothing
+    claimed = series(lines, "rule").map(str).str.startswith(ONE_ROW)
+    in_records = lines[RECORD_ID].isin(rows[RECORD_ID])
+    lines = lines[lines[RECORD_ID].notna() & ~claimed & ~in_records]
+    lines = lines.drop_duplicates([RECORD_ID, KNOWN_TIME])
+    if lines.empty:
+        return nothing
+    read = [_json(text) for text in lines["row"]]
+    names = [*pipeline.columns, *([pipeline.entity] if pipeline.entity else [])]
+    taken = {name: [row.get(name) for row in read] for name in names}
+    found = pd.DataFrame(taken, index=lines.index, dtype=object)
+    keys = lines[[RECORD_ID, EVENT_TIME, KNOWN_TIME]]
+    return pd.concat([keys, found], axis=1).assign(_refused=True)
+
+
+def _json(text: object) -> dict[str, Any]:
+    try:
+        read = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _order(rows: pd.DataFrame) -> "NDArray[np.intp]":
+    """Sort by event time, then known time, then id, whatever order the rows came in."""
+    ids = rows[RECORD_ID]
+    numbered = pd.to_numeric(ids, errors="coerce")
+    if numbered.isna().any():
+        ranks = pd.factorize(ids.map(str), sort=True)[0].astype(np.float64)
+    else:
+        ranks = numbered.to_numpy(dtype=np.float64)
+    return np.lexsort((ranks, micros(rows[KNOWN_TIME]), micros(rows[EVENT_TIME])))
+
+
+def _column(rows: pd.DataFrame, name: str, is_number: bool) -> Column:
+    given = series(rows, name)
+    if not is_number:
+        codes, distinct = _factors(given)
+        return Column(codes, distinct, None)
+    if given.dtype != np.float64:
+        given = parse_numbers(given).values
+    numbers = given.to_numpy(dtype=np.float64)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    codes, found = pd.factorize(numbers)
+    return Column(codes.astype(np.int64), np.asarray(found), numbers)
+
+
+def _factors(given: pd.Series) -> "tuple[Whole, NDArray[Any]]":
+    if not isinstance(given.dtype, pd.StringDtype):
+        given = parse_text(given).values
+    codes, found = pd.factorize(given)
+    return codes.astype(np.int64), np.asarray(found, dtype=object)
+
+
+def _labels(
+    labels: pd.DataFrame, ids: Iterable[Any], pipeline: Pipeline, as_of: pd.Timestamp
+) -> "tuple[Floats, Whole, tuple[str, ...]]":
+    """Give each row its newest label known by `as_of`, and when it was first known."""
+    wanted = pd.Index(ids)
+    known = times(series(labels, KNOWN_TIME))
+    whose = series(labels, RECORD_ID).map(str, na_action="ignore").astype(object)
+    seen = (known <= as_of) & whose.isin(wanted)
+    order = np.flatnonzero(seen.to_numpy())
+    order = order[np.argsort(micros(known)[order], kind="stable")]
+    values, classes = _answers(series(labels, LABEL).iloc[order], pipeline)
+    claim, at = whose.iloc[order].to_numpy(), micros(known)[order]
+    newest = pd.Series(values, claim)
+    newest = newest[~newest.index.duplicated(keep="last")]
+    earliest = pd.Series(at, claim)
+    earliest = earliest[~earliest.index.duplicated(keep="first")]
+    where = newest.index.get_indexer(wanted)
+    found = where >= 0
+    label, label_known = np.full(len(wanted), np.nan), np.full(len(wanted), NEVER)
+    label[found] = newest.to_numpy()[where[found]]
+    label_known[found] = earliest.to_numpy()[earliest.index.get_indexer(wanted[found])]
+    return label, label_known, classes
+
+
+def _answers(given: pd.Series, pipeline: Pipeline) -> "tuple[Floats, tuple[str, ...]]":
+    if pipeline.task == "regression":
+        numbers = parse_numbers(given).values.to_numpy(dtype=np.float64)
+        return np.where(np.isfinite(numbers), numbers, np.nan), ()
+    codes, found = pd.factorize(parse_text(given).values, sort=True)
+    return np.where(codes < 0, np.nan, codes.astype(np.float64)), tuple(map(str, found))
+
+
+def _raw(
+    rows: pd.DataFrame, refused: "Mask", pipeline: Pipeline
+) -> "dict[str, NDArray[np.object_]]":
+    kept = {}
+    for name in pipeline.columns:
+        values = series(rows, name).astype(object).to_numpy(copy=True)
+        values[~refused] = None
+        kept[name] = values
+    return kept

@@ -1,0 +1,247 @@
+"""`labels_broken`: labels that are reversed, of another kind, or do not come.
+
+A small additive model, learnt on the clean reference, says what the label should be. Where labels
+say the opposite of it more clearly than on any day before, they are reversed.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitoring.diagnosis.look import DAY, HOUR, LEAST_PERIODS, Found, Look
+from monitoring.diagnosis.observed import NEVER
+from monitoring.diagnosis.words import moment_in_words, number_in_words, share_in_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+
+_LEAST_ROWS = 12
+_BINS = 12
+_MOST_COLUMNS = 40
+_MOST_ROWS = 5_000
+_TWO = 2
+
+
+def find_labels(look: Look, period: int) -> list[Found]:
+    """Find out whether the labels of a period are broken."""
+    return [*_absent(look, period), *(_new_kind(look, period) or _reversed(look, period))][:1]
+
+
+def _due_since(look: Look, past: "Whole") -> int:
+    """Say how long after the event nearly all labels of the reference were known."""
+    rows = look.rows_of(past)
+    known = look.rows.label_known[rows]
+    waited = (known - look.rows.time[rows])[known != NEVER]
+    return int(np.quantile(waited, 0.99, method="higher")) if len(waited) else 0
+
+
+def _absent(look: Look, period: int) -> Iterator[Found]:
+    """Find labels that are due and did not come."""
+    if look.nulls[period, look.target] < 1 / 2:
+        return
+    past = look.clean(period, look.target)
+    if len(past) < LEAST_PERIODS:
+        return
+    span = look.span(period)
+    came = ~np.isnan(look.rows.label)
+    asked = ~look.rows.refused[span]  # a refused row has no label that could come
+    shares = np.sort(1.0 - look.nulls[past, look.target])
+    usual, worst = float(np.median(shares)), float(shares[1])
+    if usual < 1 / 2 or not asked.any() or came[span][asked].mean() > 0.2 * worst:
+        return
+    due = _due_since(look, past)
+    rows = span.start + np.flatnonzero(asked & (look.rows.time[span] + due <= look.as_of))
+    if len(rows) < _LEAST_ROWS or came[rows].mean() > 0.2 * worst:
+        return
+    lacking = rows[~came[rows]]
+    evidence = (
+        f"{share_in_words(float(came[rows].mean()))} of {len(rows)} labels due by "
+        f"{moment_in_words(look.as_of)} came; of the rows before, {share_in_words(usual)} are "
+        f"labelled, 99% of those within {due / HOUR:.1f} hours"
+    )
+    yield Found("labels_broken", look.pipeline.target, evidence, lacking)
+
+
+def _new_kind(look: Look, period: int) -> list[Found]:
+    """Find classes that the reference did not know."""
+    novel = look.novel[period, look.target]
+    if look.pipeline.task == "regression" or not novel > 1 / 2:
+        return []
+    past, span = look.clean(period, look.target), look.span(period)
+    if len(past) < LEAST_PERIODS:
+        return []
+    codes = look.columns[look.target].codes[span]
+    new = (codes >= 0) & (look.last_seen[look.target][codes] < look.first[period])
+    rows = span.start + np.flatnonzero(new)
+    if len(rows) < _LEAST_ROWS:
+        return []
+    classes = sorted({look.rows.classes[int(look.rows.label[row])] for row in rows})
+    evidence = (
+        f"{len(rows)} labels from {moment_in_words(int(look.rows.time[rows[0]]))} are "
+        f"{', '.join(map(number_in_words, classes[:4]))}, never seen in the {len(past)} periods "
+        "before"
+    )
+    return [Found("labels_broken", look.pipeline.target, evidence, rows)]
+
+
+def _reversed(look: Look, period: int) -> list[Found]:
+    """Find labels that contradict what they followed, on this day or on the last three."""
+    if not look.relation[period] < 0:
+        return []
+    past = look.clean(period, look.target)
+    past = past[~np.isnan(look.relation[past])]
+    if len(past) < 3 * LEAST_PERIODS:
+        return []
+    usual = look.relation[past]
+    for days in (1, 3):
+        low = period - days + 1
+        here = look.relation[max(low, 0) : period + 1]
+        if (
+            low < 0
+            or np.isnan(here).any()
+            or look.start[period] - look.start[low] != (days - 1) * look.width
+        ):
+            continue
+        pooled = np.convolve(usual, np.ones(days) / days, mode="valid")
+        middle, lowest = float(np.median(pooled)), float(np.sort(pooled)[1])
+        now = float(here.mean())
+        if middle < _CLEAR or now > min(-_REVERSED * middle, lowest - _BELOW * (middle - lowest)):
+            continue
+        days_off = low + np.flatnonzero(here < 0)
+        rows = look.rows_of(days_off)
+        rows = rows[~np.isnan(look.rows.label[rows])]
+        evidence = (
+            f"labels of {len(rows)} rows from {moment_in_words(int(look.rows.time[rows[0]]))} say "
+            f"the opposite of what they follow: agreement {now:.2f}, where {middle:.2f} was usual, "
+            f"{pooled.min():.2f} the least in the {len(past)} periods before"
+        )
+        return [Found("labels_broken", look.pipeline.target, evidence, rows)]
+    return []
+
+
+_CLEAR = 0.1
+_REVERSED = 0.4
+_BELOW = 0.9
+
+
+def agreements(look: Look, period: int) -> None:
+    """Say how well the labels agree with what the clean reference taught, a week at a time.
+
+    Fills `relation` for the week that `period` begins. In regression it is the correlation with
+    the prediction; for two classes the mean advantage, in nats a row, of the labels as they are
+    over the labels reversed, the odds capped at 9 to 1. NaN where too few are known.
+    """
+    week = look.start[period] // (7 * DAY)
+    if period and look.start[period - 1] // (7 * DAY) == week:
+        return
+    end = int(np.searchsorted(look.start, (week + 1) * 7 * DAY))
+    model = _model_for(look, period)
+    if model is None or len(look.rows.classes) > _TWO:
+        return
+    rows = np.arange(look.bounds[period], look.bounds[end])
+    rows = rows[~np.isnan(look.rows.label[rows])]
+    if not len(rows):
+        return
+    said = model.predict(look, rows)
+    for at in range(period, end):
+        low, high = np.searchsorted(rows, [look.bounds[at], look.bounds[at + 1]])
+        if high - low >= _LEAST_ROWS:
+            truth = look.rows.label[rows[low:high]]
+            look.relation[at] = _agreement(said[low:high], truth, look.pipeline.task)
+
+
+def _agreement(said: "Floats", truth: "Floats", task: str | None) -> float:
+    if task == "regression":
+        if np.ptp(said) <= 0 or np.ptp(truth) <= 0:
+            return float("nan")
+        away, apart = said - said.mean(), truth - truth.mean()
+        scale = float(np.sqrt((away @ away) * (apart @ apart)))
+        return float(away @ apart) / scale if 0 < scale < np.inf else float("nan")
+    said = np.clip(said, 0.1, 0.9)
+    odds = np.log(said / (1.0 - said))
+    return float(np.mean(np.where(truth > 0, odds, -odds)))
+
+
+def _model_for(look: Look, period: int) -> "Additive | None":
+    """Learn the model of the week that a period begins, from what was clean before."""
+    past = look.clean(period, look.target)
+    return Additive.learn(look, past) if len(past) >= LEAST_PERIODS else None
+
+
+class Additive:
+    """Ridge regression on the mean label of each column's bins."""
+
+    def __init__(self) -> None:
+        self.weights: Floats = np.zeros(1)
+        self.parts: list[tuple[int, Floats, Floats]] = []  # position, edges (or none), bin means
+        self.hours: Floats = np.zeros(168)
+
+    @classmethod
+    def learn(cls, look: Look, past: "Whole") -> "Additive | None":
+        """Learn from the labelled rows of some periods; None where they teach nothing."""
+        rows = look.rows_of(past)
+        rows = rows[~np.isnan(look.rows.label[rows])]
+        rows = rows[:: max(1, len(rows) // _MOST_ROWS)]
+        truth = look.rows.label[rows]
+        if len(rows) < 5 * _LEAST_ROWS or np.ptp(truth) <= 0:
+            return None
+        made = cls()
+        made.hours = _means(_hour_of_week(look, rows), truth, 168)
+        for position in list(look.features)[:_MOST_COLUMNS]:
+            edges = _edges(look, position, rows)
+            bins = _binned(look, position, rows, edges)
+            made.parts.append((position, edges, _means(bins, truth, int(bins.max(initial=0)) + 2)))
+        features = made.features(look, rows)
+        gram = features.T @ features + np.eye(features.shape[1]) * 0.01 * len(rows) * truth.var()
+        gram[0, 0] -= 0.01 * len(rows) * truth.var()
+        made.weights = np.linalg.lstsq(gram, features.T @ truth, rcond=None)[0]
+        return made
+
+    def features(self, look: Look, rows: "Whole") -> "Floats":
+        """Give each row the mean label of its bin in each column, less the mean of all."""
+        columns = [np.ones(len(rows)), self.hours[_hour_of_week(look, rows)]]
+        for position, edges, means in self.parts:
+            bins = np.minimum(_binned(look, position, rows, edges), len(means) - 1)
+            columns.append(means[bins])
+        made = np.column_stack(columns)
+        made[:, 1:] -= self.hours.mean()
+        return np.asarray(made)
+
+    def predict(self, look: Look, rows: "Whole") -> "Floats":
+        """Say what the labels should be."""
+        return np.asarray(self.features(look, rows) @ self.weights)
+
+
+def _hour_of_week(look: Look, rows: "Whole") -> "Whole":
+    return np.asarray((look.rows.time[rows] // HOUR) % 168)
+
+
+def _edges(look: Look, position: int, rows: "Whole") -> "Floats":
+    numbers = look.columns[position].numbers
+    if numbers is None:
+        return np.zeros(0)
+    given = numbers[rows]
+    given = np.sort(given[~np.isnan(given)])
+    at = (np.arange(1, _BINS) * len(given)) // _BINS
+    return np.unique(given[at]) if len(given) else np.zeros(0)
+
+
+def _binned(look: Look, position: int, rows: "Whole", edges: "Floats") -> "Whole":
+    """Give each row the number of its bin; 0 is missing."""
+    column = look.columns[position]
+    if column.numbers is None:
+        return np.asarray(np.minimum(column.codes[rows] + 1, 500))
+    bins = 1 + np.searchsorted(edges, column.numbers[rows], side="right")
+    bins[np.isnan(column.numbers[rows])] = 0
+    return np.asarray(bins)
+
+
+def _means(bins: "Whole", truth: "Floats", count: int) -> "Floats":
+    """Average the label in each bin, drawn towards the mean of all by ten rows' worth."""
+    size = np.bincount(bins, minlength=count)
+    total = np.bincount(bins, weights=truth, minlength=count)
+    return np.asarray((total + 10.0 * truth.mean()) / (size + 10.0))

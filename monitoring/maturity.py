@@ -1,0 +1,226 @@
+"""What can be said of a window from the labels known by a moment: mature, corrected, waiting.
+
+*Mature*: every row measured had a fair chance of its label. *Corrected*: some did not yet, so
+the known rows are weighed to stand for those still to come. *Waiting*: neither can be had, and
+no number is better than one that flatters.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from components.maturity import (
+    LEAST_LABELS,
+    fair_age,
+    in_micros,
+    labelled_curve,
+    percent,
+    short_age,
+)
+from components.pipelines.durations import write_duration
+from components.pipelines.spec import Pipeline
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
+from components.weights import LEAST_CHANCE, LEAST_IN_STRATUM, Waits, learn_waits
+from monitoring.windows import Window
+
+State = Literal["mature", "corrected", "waiting"]
+
+LEAST_COVERED = 0.5
+"""A correction speaks for at least so much of the window, or the window waits."""
+
+PAST_ROWS = 20_000
+"""Waits are learnt from so many of the newest rows: they drift as everything does."""
+
+PARTS = 10
+"""What was learnt of waits is left out in so many parts, to see how sure it is."""
+
+_WEIGHT = "_dw_weight"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """The rows of a window that can be measured at a moment, and what they stand for.
+
+    Attributes
+    ----------
+    state : {"mature", "corrected", "waiting"}
+    rows : DataFrame of shape (n_measured, n_columns)
+        Predicted rows with a known `label`; none while waiting. Where corrected, their
+        weights travel along: see :func:`weights_of`.
+    made, known : int
+        Predictions made for the window, and how many of their labels are known.
+    said : str
+        The state in words, with the share known.
+
+    """
+
+    state: State
+    rows: pd.DataFrame
+    made: int
+    known: int
+    said: str
+
+
+def see(
+    made: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    pipeline: Pipeline,
+    window: Window,
+    as_known_at: pd.Timestamp,
+    at_maturity: timedelta | None = None,
+) -> Seen:
+    """Find what the labels known by a moment say of a window.
+
+    Parameters
+    ----------
+    made : DataFrame of shape (n_predictions, n_columns)
+        Predictions for the window: `record_id`, `event_time`, `known_time`. Not modified;
+        those made later than `as_known_at` do not count.
+    labels : DataFrame of shape (n_versions, n_columns)
+        Every version of every label: `record_id`, `event_time`, `known_time`, `label`; of
+        other windows too, for the waits are learnt from them. Not modified.
+    pipeline : Pipeline
+        Its label delay, `mature_after`, and `least_rows` under `monitor`.
+    window : Window
+    as_known_at : Timestamp
+        What became known later is not looked at, whenever this is asked.
+    at_maturity : timedelta, optional
+        Take each label as it was known at this age, and only rows as old as that.
+
+    """
+    made = made[made[KNOWN_TIME] <= as_known_at]
+    labels = labels[labels[KNOWN_TIME] <= as_known_at]
+    if at_maturity is not None:
+        made = made[made[EVENT_TIME] <= as_known_at - pd.Timedelta(at_maturity)]
+        labels = labels[labels[KNOWN_TIME] - labels[EVENT_TIME] <= pd.Timedelta(at_maturity)]
+    newest = labels.sort_values(KNOWN_TIME, kind="stable").drop_duplicates(RECORD_ID, keep="last")
+    scored = made.merge(newest[[RECORD_ID, LABEL]], on=RECORD_ID, how="left")
+    found = _Found(scored, scored[scored[LABEL].notna()].reset_index(drop=True))
+    if at_maturity is not None:
+        return found.mature(f", each as known {short_age(at_maturity)} after its event")
+    if len(found.rows) == len(scored) > 0:
+        return found.mature("")
+    if pipeline.label_delay is not None and pipeline.mature_after is None:
+        delay = write_duration(pipeline.label_delay)
+        due = f", and each is due {delay} after its event"
+        return found.mature(due) if len(found.rows) else found.waiting(due)
+    return _by_waits(found, first_known(labels), pipeline, window, as_known_at)
+
+
+def weights_of(rows: pd.DataFrame) -> tuple[np.ndarray | None, list[np.ndarray]]:
+    """Give the weights that travel with the rows of a corrected window.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,) or None
+        How many rows each stands for; None where each stands for itself.
+    list of ndarray
+        The weights anew, each time without one part of what was learnt of waits.
+
+    """
+    if _WEIGHT not in rows:
+        return None, []
+    others = [rows[f"{_WEIGHT}_{part}"].to_numpy() for part in range(PARTS)]
+    return rows[_WEIGHT].to_numpy(), others
+
+
+def said_mature(reason: str) -> bool:
+    """Say whether the reason of a measurement calls its number mature."""
+    return "mature: " in reason
+
+
+def effective_rows(weights: np.ndarray) -> float:
+    """Say how many rows of equal weight would tell as much (Kish)."""
+    return float(weights.sum() ** 2 / np.square(weights).sum()) if len(weights) else 0.0
+
+
+def first_known(labels: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each label the version known first: a correction is no wait."""
+    labels = labels[labels[EVENT_TIME].notna() & labels[LABEL].notna()]
+    return labels.sort_values(KNOWN_TIME, kind="stable").drop_duplicates(RECORD_ID, keep="first")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """The predictions of a window, and those of them that have a label."""
+
+    scored: pd.DataFrame
+    rows: pd.DataFrame
+
+    def mature(self, said: str) -> Seen:
+        return self._seen("mature", self.rows, said)
+
+    def corrected(self, weighed: pd.DataFrame, said: str) -> Seen:
+        return self._seen("corrected", weighed, said)
+
+    def waiting(self, said: str) -> Seen:
+        return self._seen("waiting", self.rows[:0], said)
+
+    def _seen(self, state: State, rows: pd.DataFrame, said: str) -> Seen:
+        made, known = len(self.scored), len(self.rows)
+        share = f" ({percent(known / made)})" if made else ""
+        return Seen(
+            state, rows, made, known, f"{state}: {known} of {made} rows have a label{share}{said}"
+        )
+
+
+def _by_waits(
+    found: _Found,
+    first: pd.DataFrame,
+    pipeline: Pipeline,
+    window: Window,
+    as_known_at: pd.Timestamp,
+) -> Seen:
+    """Say whether a window is mature by the waits that were measured, or correct it by them."""
+    fair = _fair_age(first, pipeline, as_known_at)
+    if fair is None:
+        return found.waiting(f"; fewer than {LEAST_LABELS} labels say how long they take")
+    ripe = window.end + fair
+    if ripe <= as_known_at:
+        return found.mature(f", the youngest had {short_age(as_known_at - window.end)} to come")
+    later = f"; mature from {ripe.ceil('s'):%Y-%m-%d %H:%M:%S}"
+    past = first[first[EVENT_TIME] <= as_known_at - fair]
+    past = past.sort_values(EVENT_TIME, kind="stable").tail(PAST_ROWS)
+    if len(past) < LEAST_IN_STRATUM:
+        return found.waiting(f"; only {len(past)} older labels say how long which takes{later}")
+    waits = learn_waits(past, regression=pipeline.resolved_task == "regression")
+    oldest = as_known_at - waits.least_age
+    covered = float((found.scored[EVENT_TIME] <= oldest).mean()) if len(found.scored) else 0.0
+    old = (
+        f"; {percent(covered)} of the rows are {short_age(waits.least_age)} old or more, so that "
+        "every outcome had a chance to be known"
+    )
+    if covered < LEAST_COVERED:
+        return found.waiting(f"{old}{later}")
+    rows = found.rows[found.rows[EVENT_TIME] <= oldest].reset_index(drop=True)
+    weighed = _weighed(rows, waits, as_known_at)
+    worth = effective_rows(weighed[_WEIGHT].to_numpy())
+    said = f", weighed by how long their outcome takes, worth {worth:.0f} rows{old}{later}"
+    if worth < pipeline.monitor.least_rows:
+        return found.waiting(said)
+    return found.corrected(weighed, said)
+
+
+def _fair_age(
+    first: pd.DataFrame, pipeline: Pipeline, as_known_at: pd.Timestamp
+) -> pd.Timedelta | None:
+    """Give the fair age, or None where it is neither stated nor can be measured yet."""
+    if pipeline.mature_after is None:
+        curve = labelled_curve(first[EVENT_TIME], first[KNOWN_TIME], as_of=as_known_at)
+        return None if curve.labelled < LEAST_LABELS else fair_age(curve, pipeline)
+    return pd.Timedelta(pipeline.mature_after)
+
+
+def _weighed(rows: pd.DataFrame, waits: Waits, as_known_at: pd.Timestamp) -> pd.DataFrame:
+    """Let each row carry its weight, and the weights by what part of the past would say."""
+    ages = in_micros(as_known_at - rows[EVENT_TIME])
+    parts = waits.chances_without(rows[LABEL], ages, parts=PARTS)
+    chances = {f"{_WEIGHT}_{one}": part for one, part in enumerate(parts)}
+    chances[_WEIGHT] = waits.chances(rows[LABEL], ages)
+    return rows.assign(
+        **{name: 1 / np.maximum(chance, LEAST_CHANCE) for name, chance in chances.items()}
+    )

@@ -1,0 +1,309 @@
+"""A made feed of ten weeks, and each fault in one day of it."""
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.checks import check_rows
+from components.faults import without_faulty
+from components.pipelines import Pipeline
+from components.records import KNOWN_TIME, LABEL, RECORD_ID, empty_frame, quarantine_schema
+from monitoring.diagnosis import diagnose
+from monitoring.diagnosis.arrivals import ABSENT
+
+START = pd.Timestamp("2026-01-05", tz="UTC")
+DAYS = 70
+BAD = START + pd.Timedelta(days=63)
+END = START + pd.Timedelta(days=DAYS)
+
+
+def pipeline_of(**changes):
+    given = {
+        "name": "weather",
+        "source": {"path": "weather.csv"},
+        "time": "at",
+        "id": "id",
+        "target": "y",
+        "task": "regression",
+        "label_delay": timedelta(hours=1),
+        "columns": {
+            "hour": "number", "temp": "number", "wind": "number", "sky": "category",
+            "pressure": {"kind": "number", "min": 900, "max": 1100},
+        },
+    }  # fmt: skip
+    return Pipeline(**{**given, **changes})
+
+
+PIPELINE = pipeline_of()
+
+
+@pytest.fixture
+def feed():
+    rng = np.random.default_rng(7)
+    times = pd.date_range(START, END, freq="30min", inclusive="left")
+    of_day = (times.hour + times.minute / 60).to_numpy()
+    slow = np.cumsum(rng.normal(0, 0.15, len(times)))
+    temp = np.round(12 + 6 * np.sin((of_day - 9) / 24 * 2 * np.pi) + slow, 1)
+    wind = np.round(np.abs(rng.normal(14, 5, len(times)))) * 1.5
+    y = 50 + 3 * temp + 20 * np.sin(of_day / 24 * 2 * np.pi) + rng.normal(0, 4, len(times))
+    sky = rng.choice(["clear", "cloud", "rain"], len(times), p=[0.5, 0.3, 0.2])
+    pressure = np.round(1013 + np.cumsum(rng.normal(0, 0.2, len(times))), 1)
+    hour = times.hour.astype(float)
+    features = {"hour": hour, "temp": temp, "wind": wind, "sky": sky, "pressure": pressure}
+    return pd.DataFrame({"id": np.arange(len(times)), "at": times, **features, "y": y})
+
+
+def bad_day(raw, days=1):
+    return (raw["at"] >= BAD) & (raw["at"] < BAD + pd.Timedelta(days=days))
+
+
+def taken_in(raw, pipeline=PIPELINE, as_of=END):
+    checked = check_rows(raw, pipeline, as_of=as_of)
+    good = checked.good
+    labels = good[good[LABEL].notna()]
+    labels = labels[[RECORD_ID, "event_time", "label_known_time", LABEL]]
+    labels = labels.rename(columns={"label_known_time": KNOWN_TIME})
+    return good.drop(columns=[LABEL, "label_known_time"]), labels, checked.quarantine
+
+
+def faults_of(raw, pipeline=PIPELINE, as_of=END, **asked):
+    frames = taken_in(raw, pipeline, as_of)
+    return diagnose(*frames, pipeline, as_of=as_of, **asked)
+
+
+def only(faults):
+    assert len(faults) == 1, faults
+    return faults[0]
+
+
+def nulls(raw):
+    raw.loc[raw.index[bad_day(raw)][::3], "temp"] = np.nan
+
+
+def all_null(raw):
+    raw.loc[bad_day(raw), "wind"] = np.nan
+
+
+def gone(raw):
+    raw.loc[raw["at"] >= BAD, "wind"] = np.nan
+
+
+def hundredfold(raw):
+    raw.loc[bad_day(raw), "wind"] *= 100
+
+
+def out_of_bounds(raw):
+    raw.loc[bad_day(raw), "pressure"] *= 100
+
+
+def fahrenheit(raw):
+    raw.loc[bad_day(raw), "temp"] = raw["temp"] * 1.8 + 32
+
+
+def swapped(raw):
+    day = bad_day(raw)
+    raw.loc[day, ["temp", "pressure"]] = raw.loc[day, ["pressure", "temp"]].to_numpy()
+
+
+def stuck(raw):
+    raw.loc[bad_day(raw), "temp"] = 11.1
+
+
+def all_stuck(raw):
+    day = bad_day(raw)
+    for name in PIPELINE.columns:
+        raw.loc[day, name] = raw.loc[day, name].iloc[0]
+
+
+def yesterday_again(raw):
+    names = [*PIPELINE.columns, "y"]
+    day, before = bad_day(raw), bad_day(raw.assign(at=raw["at"] + pd.Timedelta(days=1)))
+    for name in names:
+        raw.loc[day, name] = raw.loc[before, name].to_list()
+
+
+def clock_moved(raw):
+    raw.loc[bad_day(raw), "at"] += pd.Timedelta(hours=5)
+
+
+def other_words(raw):
+    raw.loc[bad_day(raw), "sky"] = raw["sky"].str.upper()
+
+
+def labels_reversed(raw):
+    day = bad_day(raw)
+    raw.loc[day, "y"] = 2 * raw["y"].mean() - raw.loc[day, "y"]
+
+
+def labels_stop(raw):
+    raw.loc[raw["at"] >= BAD, "y"] = np.nan
+
+
+def labels_in_other_unit(raw):
+    raw.loc[bad_day(raw), "y"] *= 1000
+
+
+def no_rows(raw):
+    raw.drop(index=raw.index[bad_day(raw)], inplace=True)  # noqa: PD002 - the fixture's own
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault", "column"),
+    [
+        (nulls, "nulls", "temp"),
+        (all_null, "nulls", "wind"),
+        (gone, "column_missing", "wind"),
+        (hundredfold, "unit_changed", "wind"),
+        (out_of_bounds, "unit_changed", "pressure"),
+        (fahrenheit, "unit_changed", "temp"),
+        (swapped, "columns_shifted", "temp"),
+        (stuck, "frozen", "temp"),
+        (all_stuck, "frozen", "at"),
+        (yesterday_again, "duplicated", "at"),
+        (clock_moved, "clock_jump", "at"),
+        (other_words, "encoding_changed", "sky"),
+        (labels_reversed, "labels_broken", "y"),
+        (labels_stop, "labels_broken", "y"),
+        (labels_in_other_unit, "labels_broken", "y"),
+        (no_rows, "missing_period", "at"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_fault_is_found_by_its_name_and_column(feed, spoil, fault, column):
+    spoil(feed)
+
+    found = only(faults_of(feed))
+
+    assert (found.fault, found.column) == (fault, column)
+    assert any(character.isdigit() for character in found.evidence)
+
+
+def test_a_clean_feed_holds_no_fault(feed):
+    assert faults_of(feed) == ()
+
+
+@pytest.mark.parametrize("spoil", [nulls, hundredfold, stuck, other_words, clock_moved])
+def test_exactly_the_spoiled_rows_are_set_aside(feed, spoil):
+    before = feed.copy()
+    spoil(feed)
+    names = [*PIPELINE.columns, "at"]
+    same = (feed[names] == before[names]) | (feed[names].isna() & before[names].isna())
+    spoiled = set(feed.loc[~same.all(axis=1), "id"].map(str))
+    records, labels, quarantine = taken_in(feed)
+
+    faults = diagnose(records, labels, quarantine, PIPELINE, as_of=END)
+
+    kept = set(without_faulty(records, faults)[RECORD_ID])
+    assert not kept & spoiled
+    assert len(kept) >= len(records) - len(spoiled) - 2  # a frozen value may have stood before
+
+
+def test_a_part_without_a_column_says_so_with_its_new_name(feed):
+    records, labels, quarantine = taken_in(feed)
+    day = (records["event_time"] >= BAD) & (records["event_time"] < BAD + pd.Timedelta(days=1))
+    records.loc[day, "wind"] = np.nan
+    part = {
+        "part": "monday.csv",
+        "since": str(BAD),
+        "until": str(records.loc[day, "event_time"].max()),
+    }
+    line = {
+        "event_time": BAD, "known_time": BAD, "column": "wind", "rule": ABSENT,
+        "value": "wind_kmh", "row": json.dumps({**part, "rows": int(day.sum())}),
+    }  # fmt: skip
+    quarantine = pd.concat([quarantine, pd.DataFrame([line])], ignore_index=True)
+
+    found = only(diagnose(records, labels, quarantine, PIPELINE, as_of=END))
+
+    assert (found.fault, found.column, found.rows) == ("column_renamed", "wind", 48)
+    assert "wind_kmh" in found.evidence
+    assert "monday.csv" in found.evidence
+
+
+def test_numbers_that_become_words_are_a_change_of_type(feed):
+    feed["temp"] = feed["temp"].astype(object)
+    feed.loc[bad_day(feed), "temp"] = [f"{t} C" for t in feed.loc[bad_day(feed), "temp"]]
+
+    found = only(faults_of(feed))
+
+    assert (found.fault, found.column) == ("type_changed", "temp")
+
+
+def test_many_rows_of_one_id_are_a_burst_and_known_by_it(feed):
+    burst = pd.concat([feed.iloc[[3100]]] * 60).assign(temp=np.arange(60) / 10)
+    feed = pd.concat([feed, burst], ignore_index=True)
+
+    found = only(faults_of(feed))
+
+    assert (found.fault, found.ids) == ("id_burst", ("3100",))
+
+
+def test_a_burst_of_one_entity_is_found(feed):
+    pipeline = pipeline_of(entity="who")
+    feed["who"] = np.arange(len(feed)) % 6
+    times = pd.date_range(BAD, periods=500, freq="10s")
+    burst = feed.sample(500, random_state=1).assign(at=times, hour=times.hour, who=3)
+    feed = pd.concat([feed, burst.assign(id=range(10_000, 10_500))], ignore_index=True)
+
+    assert "id_burst" in {fault.fault for fault in faults_of(feed, pipeline)}
+
+
+def test_what_is_ignored_is_not_found(feed):
+    stuck(feed)
+    for ignored in ("frozen", "frozen:temp"):
+        pipeline = pipeline_of(diagnosis={"ignore": (ignored,)})
+        assert faults_of(feed, pipeline) == ()
+    elsewhere = pipeline_of(diagnosis={"ignore": ("frozen:wind",)})
+    assert only(faults_of(feed, elsewhere)).fault == "frozen"
+
+
+def test_the_hour_that_clocks_are_set_is_no_jump(feed):
+    # A feed in UTC whose hour is New York's: from 8 March 2026 on it stands an hour nearer.
+    feed["hour"] = feed["at"].dt.tz_convert("America/New_York").dt.hour
+
+    assert faults_of(feed) == ()
+
+
+def test_nothing_known_later_is_seen(feed):
+    stuck(feed)
+    frames = taken_in(feed, as_of=END)
+
+    assert diagnose(*frames, PIPELINE, as_of=BAD) == ()
+
+
+def test_the_order_of_rows_changes_nothing(feed):
+    nulls(feed)
+    records, labels, quarantine = taken_in(feed)
+    mixed = [frame.sample(frac=1, random_state=3) for frame in (records, labels, quarantine)]
+
+    before = diagnose(records, labels, quarantine, PIPELINE, as_of=END)
+
+    assert diagnose(*mixed, PIPELINE, as_of=END) == before
+
+
+@pytest.mark.parametrize("spoil", [nulls, hundredfold, stuck, clock_moved, labels_reversed])
+def test_judging_the_newest_week_gives_what_judging_all_gives(feed, spoil):
+    spoil(feed)
+    since = BAD - pd.Timedelta(days=1)
+
+    newest = faults_of(feed, since=since)
+
+    assert newest == tuple(f for f in faults_of(feed) if f.until > since)
+
+
+def test_a_fault_that_stays_keeps_its_key_from_day_to_day(feed):
+    feed.loc[feed["at"] >= BAD, "wind"] *= 100
+    keys = {only(faults_of(feed, as_of=BAD + pd.Timedelta(days=d))).key for d in (1, 2, 5)}
+
+    assert len(keys) == 1
+
+
+def test_no_quarantine_and_no_labels_is_no_fault(feed):
+    records, labels, _ = taken_in(feed)
+
+    assert (
+        diagnose(records, labels[:0], empty_frame(quarantine_schema()), PIPELINE, as_of=END) == ()
+    )
