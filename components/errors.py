@@ -17,6 +17,7 @@
     ├── StoreError                     lake, ledger or registry could not do its part
     │   ├── CommitConflictError        other writers won every attempt
     │   ├── LeaseLostError             a stale holder tried to write: its fencing token is old
+    │   ├── ErasedError                a snapshot held rows of a person who was erased
     │   ├── NotOursError               a thing of that name exists and belongs to somebody else
     │   └── StoreUnreachableError      a server or folder does not answer
     └── ServiceError                   a server that we start or talk to
@@ -89,6 +90,10 @@ class CommitConflictError(StoreError):
 
 class LeaseLostError(StoreError):
     """A stale holder tried to write: its lease has passed to somebody else."""
+
+
+class ErasedError(StoreError):
+    """A snapshot held rows that were erased since; it cannot be rebuilt as it was."""
 
 
 class NotOursError(StoreError):

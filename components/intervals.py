@@ -26,7 +26,7 @@ Statistics 17 (1989): leaving out blocks, for statistics that are no means.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -108,12 +108,13 @@ def metric_interval(
     *,
     block: timedelta,
     level: float,
+    weights: np.ndarray | None = None,
 ) -> Interval:
     """Bound a metric of many rows, also one that is no mean, by leaving out stretches.
 
     Parameters
     ----------
-    metric, truth, answers
+    metric, truth, answers, weights
         As for :func:`components.metrics.metric_value`.
     times, block, level
         As for :func:`mean_interval`.
@@ -123,12 +124,35 @@ def metric_interval(
     def without(left_out: np.ndarray) -> float:
         kept = ~left_out
         given = None if answers.probabilities is None else answers.probabilities[kept]
-        return metric_value(
-            metric, truth[kept], Answers(answers.values[kept], given, answers.classes)
-        )
+        left = Answers(answers.values[kept], given, answers.classes)
+        return metric_value(metric, truth[kept], left, None if weights is None else weights[kept])
 
     place, group = _blocks_of(times, block)
     return _jackknife(without, group[place], len(group), level)
+
+
+def widened(interval: Interval, parts: np.ndarray, *, level: float) -> Interval:
+    """Widen an interval by what was learnt elsewhere, such as weights, and may be off as well.
+
+    Parameters
+    ----------
+    interval : Interval
+    parts : ndarray of shape (n_parts,)
+        The estimate anew, each time without one part of what was learnt from; with fewer
+        than two, or a part that gives no number, the interval knows no bounds.
+    level : float
+        As for the interval.
+
+    """
+    if len(parts) < 2 or not np.isfinite(parts).all():  # noqa: PLR2004 - one part has no spread
+        return replace(interval, low=-np.inf, high=np.inf, error=np.inf)
+    learnt = float(np.std(parts) * np.sqrt(len(parts) - 1))
+    error = float(np.hypot(interval.error, learnt))
+    if not np.isfinite(error):
+        return interval
+    reach = student_quantile(level, interval.stretches) * error
+    middle = interval.mean
+    return replace(interval, low=middle - reach, high=middle + reach, error=error)
 
 
 def _ratio_interval(

@@ -14,7 +14,9 @@ LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 """No probability is taken below this: packages answer in float32, which holds no finer one."""
 
 
-def metric_value(metric: str, truth: pd.Series, answers: Answers) -> float:
+def metric_value(
+    metric: str, truth: pd.Series, answers: Answers, weights: np.ndarray | None = None
+) -> float:
     """Measure answers against the truth.
 
     Parameters
@@ -25,6 +27,8 @@ def metric_value(metric: str, truth: pd.Series, answers: Answers) -> float:
     truth : Series of shape (n_rows,)
         Numbers for regression, else class names; without nulls.
     answers : Answers of shape (n_rows,)
+    weights : ndarray of shape (n_rows,), optional
+        How many rows each row stands for, above 0; by default each for itself.
 
     Returns
     -------
@@ -34,7 +38,7 @@ def metric_value(metric: str, truth: pd.Series, answers: Answers) -> float:
     Raises
     ------
     ValueError
-        If the metric is unknown, or truth and answers differ in length.
+        If the metric is unknown, or truth, answers and weights differ in length.
 
     Examples
     --------
@@ -43,15 +47,20 @@ def metric_value(metric: str, truth: pd.Series, answers: Answers) -> float:
     0.5
 
     """
+    if weights is not None and len(weights) != len(truth):
+        raise ValueError(
+            f"needs one weight for each true value. Got {len(truth)} true values and "
+            f"{len(weights)} weights"
+        )
     if metric == "roc_auc":
         _check_pairs(truth, answers)
-        return _ranking(truth, answers)
+        return _ranking(truth, answers, weights)
     if metric not in _LOSSES:
         raise ValueError(f"metric must be one of roc_auc, {', '.join(_LOSSES)}. Got {metric!r}")
     losses = _losses(metric, truth, answers)
     if not len(losses):
         return float("nan")
-    mean = float(np.mean(losses))
+    mean = float(np.mean(losses) if weights is None else np.average(losses, weights=weights))
     if metric == "accuracy":
         return 1.0 - mean
     return mean**0.5 if metric == "rmse" else mean
@@ -123,12 +132,12 @@ def _probability_of(truth: pd.Series, answers: Answers) -> np.ndarray:
     return np.where(place >= 0, given, 0.0)
 
 
-def _ranking(truth: pd.Series, answers: Answers) -> float:
+def _ranking(truth: pd.Series, answers: Answers, weights: np.ndarray | None) -> float:
     if answers.probabilities is None:
         raise ValueError("roc_auc needs probabilities. Got answers without any; use accuracy")
     binary = len(answers.classes) == 2  # noqa: PLR2004 - two classes mirror each other
     areas = [
-        _area(truth.to_numpy(dtype=object) == name, answers.probabilities[:, place])
+        _area(truth.to_numpy(dtype=object) == name, answers.probabilities[:, place], weights)
         for place, name in enumerate(answers.classes)
         if place or not binary
     ]
@@ -136,13 +145,24 @@ def _ranking(truth: pd.Series, answers: Answers) -> float:
     return float(np.mean(defined)) if defined else float("nan")
 
 
-def _area(positive: np.ndarray, score: np.ndarray) -> float:
+def _area(positive: np.ndarray, score: np.ndarray, weights: np.ndarray | None) -> float:
     """Compute the area under the ROC curve from ranks (Mann and Whitney), ties halved."""
     hits, misses = int(positive.sum()), int((~positive).sum())
     if not hits or not misses or np.isnan(score).any():
         return float("nan")
+    if weights is not None:
+        return _weighted_area(positive, score, weights)
     ranks = pd.Series(score).rank().to_numpy()
     return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+
+
+def _weighted_area(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> float:
+    """Give the share of pairs in order, where a pair counts as much as its two rows together."""
+    levels, place = np.unique(score, return_inverse=True)
+    hits = np.bincount(place, weights=weights * positive, minlength=len(levels))
+    misses = np.bincount(place, weights=weights * ~positive, minlength=len(levels))
+    below = np.cumsum(misses) - misses / 2
+    return float((hits * below).sum() / (hits.sum() * misses.sum()))
 
 
 _LOSSES = {"mae": _absolute, "rmse": _squared, "accuracy": _wrong, "log_loss": _log_loss}

@@ -7,6 +7,7 @@ on, and kept with the champion; later trainings refit it, unless ``search: alway
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -15,12 +16,13 @@ import pandas as pd
 
 from components.errors import DriftwheelError, NotEnoughHistoryError, TrainingError
 from components.failpoints import failpoint
+from components.maturity import fair_age_of
 from components.metrics import row_losses
 from components.models.contract import InputContract
 from components.models.fitting import Fitted, fit
 from components.pipelines import Pipeline, Window
 from components.records import LABEL
-from components.splits import in_window, known_by, split_newest
+from components.splits import had_a_chance, in_window, known_by, split_newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,12 @@ class Search:
 
 
 def fit_recipe(
-    rows: pd.DataFrame, recipe: Recipe, pipeline: Pipeline, *, until: pd.Timestamp
+    rows: pd.DataFrame,
+    recipe: Recipe,
+    pipeline: Pipeline,
+    *,
+    until: pd.Timestamp,
+    fair_age: timedelta | None = None,
 ) -> Fitted:
     """Fit a recipe on what was known at `until`, within its window.
 
@@ -74,6 +81,9 @@ def fit_recipe(
     ----------
     rows : DataFrame of shape (n_labelled, n_columns)
         Labelled rows; those whose label was known later are left out. Not modified.
+    fair_age : timedelta, optional
+        Rows younger than this are left out, for only fast labels are known of them; by
+        default it is measured on the rows, as known at `until`.
 
     Raises
     ------
@@ -83,14 +93,16 @@ def fit_recipe(
         If the fit fails or answers nonsense.
 
     """
-    seen = training_rows(rows, recipe, until=until)
+    if fair_age is None:
+        fair_age = fair_age_of(rows, pipeline, as_of=until)
+    seen = training_rows(rows, recipe, until=until, fair_age=fair_age)
     if len(seen) < 10:  # noqa: PLR2004 - fewer rows than this fit nothing worth judging
         raise NotEnoughHistoryError(
             f"{pipeline.name}: need at least 10 labelled rows to fit {recipe} as of "
             f"{until.isoformat()}, found {len(seen)}; wait for labels or widen the window"
         )
     return fit(
-        seen[list(pipeline.features)],
+        seen[list(pipeline.inputs)],
         seen[LABEL],
         family=recipe.family,
         contract=InputContract.of(pipeline),
@@ -99,9 +111,16 @@ def fit_recipe(
     )
 
 
-def training_rows(rows: pd.DataFrame, recipe: Recipe, *, until: pd.Timestamp) -> pd.DataFrame:
+def training_rows(
+    rows: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    until: pd.Timestamp,
+    fair_age: timedelta = timedelta(0),
+) -> pd.DataFrame:
     """Select the rows that a fit of `recipe` at `until` learns from."""
-    return in_window(known_by(rows, until), recipe.window, until=until)
+    fair = had_a_chance(known_by(rows, until), fair_age, until=until)
+    return in_window(fair, recipe.window, until=until)
 
 
 def search_recipe(
@@ -115,8 +134,9 @@ def search_recipe(
 ) -> Search:
     """Try every candidate on every window, judged on the newest stretch of `rows`.
 
-    The stretch is as wide as the gate's holdout. A recipe that fails is recorded with the
-    reason and loses; after `seconds` no further trial starts.
+    The stretch is as wide as the gate's holdout, without rows too young to have had a fair
+    chance of a label. A recipe that fails is recorded with the reason and loses; after
+    `seconds` no further trial starts.
 
     Raises
     ------
@@ -124,7 +144,13 @@ def search_recipe(
         If every candidate fails; the message gives each reason.
 
     """
-    split = split_newest(rows, as_of=as_of, holdout=pipeline.holdout, seen_until=None)
+    split = split_newest(
+        rows,
+        as_of=as_of,
+        holdout=pipeline.holdout,
+        seen_until=None,
+        fair_age=fair_age_of(rows, pipeline, as_of=as_of),
+    )
     recipes = [Recipe(*pair) for pair in product(pipeline.candidates, pipeline.windows)]
     if len(recipes) == 1:
         return Search(recipes[0], ())
@@ -163,6 +189,6 @@ def mean_loss(fitted: Fitted, rows: pd.DataFrame, pipeline: Pipeline) -> float:
     """Average the row losses of a fitted model on labelled rows; NaN when there are none."""
     if rows.empty:
         return float("nan")
-    answers = fitted.predict(rows[list(pipeline.features)])
+    answers = fitted.predict(rows[list(pipeline.inputs)])
     losses = row_losses(pipeline.resolved_task, pipeline.resolved_metric, rows[LABEL], answers)
     return float(np.mean(losses))

@@ -24,17 +24,28 @@ MEASUREMENTS = "measurements"
 
 UTC_TIME = pa.timestamp("us", "UTC")
 _KEYS = ((RECORD_ID, pa.string()), (EVENT_TIME, UTC_TIME), (KNOWN_TIME, UTC_TIME))
+_KEY_NAMES = frozenset(name for name, _ in _KEYS)
 _KINDS = {"number": pa.float64(), "category": pa.string()}
 
 
 def record_schema(pipeline: Pipeline) -> pa.Schema:
-    """Columns of `records`: the keys, then the pipeline's features."""
+    """Columns of `records`: the keys, the pipeline's features, then the entity if it is none."""
     features = ((name, _KINDS[column.kind]) for name, column in pipeline.columns.items())
-    return pa.schema([*_KEYS, *features])
+    entity = pipeline.entity
+    whose = [(entity, pa.string())] if entity and entity not in pipeline.columns else []
+    return pa.schema([*_KEYS, *features, *whose])
+
+
+def carried(pipeline: Pipeline) -> list[str]:
+    """Name what a record holds beside its keys: the features, and the entity."""
+    return [name for name in record_schema(pipeline).names if name not in _KEY_NAMES]
 
 
 def label_schema(pipeline: Pipeline) -> pa.Schema:
-    """Columns of `labels`; the label is a number in regression, else the class's name."""
+    """Columns of `labels`; the label is a number in regression, else the class's name.
+
+    `event_time` is null where labels come in a table of their own: it is the record's.
+    """
     return pa.schema([*_KEYS, (LABEL, _answer_type(pipeline))])
 
 
@@ -42,7 +53,8 @@ def prediction_schema(pipeline: Pipeline) -> pa.Schema:
     """Columns of `predictions`.
 
     `known_time` is the moment the prediction was made. A batch refers to the features by
-    `record_known_time`; the endpoint writes them out as JSON in `features`.
+    `record_known_time`; the endpoint writes them out as JSON in `features`. `fallbacks` says
+    as JSON which columns were faulty, and what stood in for them; null where none was.
     """
     return pa.schema(
         [
@@ -55,6 +67,7 @@ def prediction_schema(pipeline: Pipeline) -> pa.Schema:
             ("record_known_time", UTC_TIME),
             ("features", pa.string()),
             ("flow_run_id", pa.string()),
+            ("fallbacks", pa.string()),
         ]
     )
 

@@ -18,7 +18,8 @@ class Split:
     train : DataFrame
         Rows whose labels were known by `cut`.
     holdout : DataFrame
-        Rows of events at or after `cut`; none of them is in `train`.
+        Rows of events at or after `cut`, old enough to have had a fair chance of a label;
+        none of them is in `train`.
     cut : Timestamp
         The virtual moment at which the tested twin is fitted.
 
@@ -34,6 +35,15 @@ def known_by(rows: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
     return rows[rows[KNOWN_TIME] <= moment]
 
 
+def had_a_chance(rows: pd.DataFrame, age: timedelta, *, until: pd.Timestamp) -> pd.DataFrame:
+    """Keep the rows old enough at `until` to have had a fair chance of a label.
+
+    Of younger ones only those with fast labels are there, and fast is not random: learnt
+    from, they would teach that what is new turns out as fast labels do.
+    """
+    return rows[rows[EVENT_TIME] <= until - age] if age > timedelta(0) else rows
+
+
 def in_window(rows: pd.DataFrame, window: Window, *, until: pd.Timestamp) -> pd.DataFrame:
     """Keep the rows of the training window that ends at `until` (event time)."""
     if window.last is None:
@@ -47,6 +57,7 @@ def split_newest(
     as_of: pd.Timestamp,
     holdout: Holdout,
     seen_until: pd.Timestamp | None,
+    fair_age: timedelta = timedelta(0),
 ) -> Split:
     """Hold out the newest labelled rows that nobody in the comparison was fitted on.
 
@@ -65,6 +76,9 @@ def split_newest(
         How far back, and how few rows are too few (which the gate says, not this).
     seen_until : Timestamp, optional
         Event time of the newest row that the champion was fitted on: holdout rows are newer.
+    fair_age : timedelta
+        Rows younger than this at `as_of` are not judged on: see :func:`had_a_chance`. What
+        is too young at the cut is left out where a recipe is fitted.
 
     Examples
     --------
@@ -77,11 +91,12 @@ def split_newest(
 
     """
     known = known_by(rows, as_of)
+    fair = had_a_chance(known, fair_age, until=as_of)
     cut = as_of - pd.Timedelta(holdout.most)
     if seen_until is not None:
-        cut = max(cut, _half_of_the_new(known, seen_until, holdout.least_rows))
-    judged = known[EVENT_TIME] >= cut
-    return Split(train=known_by(known[~judged], cut), holdout=known[judged], cut=cut)
+        cut = max(cut, _half_of_the_new(fair, seen_until, holdout.least_rows))
+    train = known_by(known[known[EVENT_TIME] < cut], cut)
+    return Split(train=train, holdout=fair[fair[EVENT_TIME] >= cut], cut=cut)
 
 
 def _half_of_the_new(

@@ -41,8 +41,8 @@ class InputContract:
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> Self:
-        """Take the feature columns of a resolved pipeline."""
-        return cls(tuple((name, column.kind) for name, column in pipeline.columns.items()))
+        """Take the features of a resolved pipeline, those of history last."""
+        return cls(tuple(pipeline.inputs.items()))
 
     @property
     def names(self) -> tuple[str, ...]:

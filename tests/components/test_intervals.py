@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from components.answers import Answers
-from components.intervals import gain_interval, mean_interval, metric_interval
+from components.intervals import gain_interval, mean_interval, metric_interval, widened
 
 DAY = timedelta(days=1)
 INDEPENDENT = 1  # a seed whose neighbouring days do not happen to resemble each other
@@ -111,3 +111,28 @@ def stats_ar1(chance, count, dependence):
     from scipy.signal import lfilter
 
     return lfilter([1], [1, -dependence], chance.normal(size=count + 100))[100:]
+
+
+def test_weights_that_are_alike_change_no_interval_and_others_move_it():
+    values, truth = np.abs(noise(24)), pd.Series(np.zeros(24 * 24))
+
+    def bound(weights):
+        return metric_interval(
+            "mae", truth, Answers(values), hours(24), block=DAY, level=0.025, weights=weights
+        )
+
+    plain, alike = bound(None), bound(np.full(len(values), 3.0))
+    assert (alike.low, alike.high) == pytest.approx((plain.low, plain.high))
+    assert bound(values).mean == pytest.approx((values**2).sum() / values.sum())
+
+
+def test_what_was_learnt_elsewhere_widens_an_interval():
+    plain = mean_interval(noise(24), hours(24), block=DAY, level=0.025)
+    sure = widened(plain, np.full(10, plain.mean), level=0.025)
+    assert (sure.low, sure.high) == pytest.approx((2 * plain.mean - sure.high, sure.high))
+    assert sure.error == pytest.approx(plain.error)
+    unsure = widened(plain, plain.mean + np.linspace(-1, 1, 10) * plain.error, level=0.025)
+    assert unsure.error > 1.5 * plain.error
+    assert unsure.high - unsure.low > sure.high - sure.low
+    assert widened(plain, np.array([1.0]), level=0.025).high == np.inf
+    assert widened(plain, np.array([1.0, np.nan]), level=0.025).low == -np.inf

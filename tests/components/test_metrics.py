@@ -99,3 +99,29 @@ def test_truth_of_another_length_is_refused_in_words():
 def test_an_unknown_metric_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"must be one of roc_auc, mae.*Got 'f1'"):
         metric_value("f1", TRUTH, BINARY)
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse", "accuracy", "log_loss", "roc_auc"])
+def test_a_row_that_weighs_three_counts_as_three_rows(metric):
+    chance = np.random.default_rng(4)
+    if metric in {"mae", "rmse"}:
+        truth, answers = pd.Series(chance.normal(size=40)), Answers(chance.normal(size=40))
+    else:
+        given = chance.dirichlet([1, 1], 40).round(1)  # with ties
+        values = np.array(["no", "yes"], dtype=object)[given.argmax(axis=1)]
+        truth = pd.Series(chance.choice(["no", "yes"], 40))
+        answers = Answers(values, given, ("no", "yes"))
+    weights = chance.integers(1, 4, 40)
+    each = np.repeat(np.arange(40), weights)
+    given = None if answers.probabilities is None else answers.probabilities[each]
+    repeated = Answers(answers.values[each], given, answers.classes)
+
+    weighed = metric_value(metric, truth, answers, weights.astype(float))
+    assert weighed == pytest.approx(metric_value(metric, truth.iloc[each], repeated))
+    alike = metric_value(metric, truth, answers, np.full(40, 0.5))
+    assert alike == pytest.approx(metric_value(metric, truth, answers))
+
+
+def test_a_weight_is_needed_for_each_row():
+    with pytest.raises(ValueError, match="Got 3 true values and 2 weights"):
+        metric_value("mae", TRUE_NUMBERS, NUMBERS, np.ones(2))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from components import recipes
 from components.errors import NotEnoughHistoryError, TrainingError
+from components.maturity import fair_age_of
 from components.pipelines import Pipeline, Window
 from components.recipes import Recipe, fit_recipe, search_recipe, training_rows
 
@@ -129,6 +131,89 @@ def test_the_rows_of_a_fit_were_known_and_lie_in_its_window(rows: pd.DataFrame) 
     seen = training_rows(rows, Recipe("linear", Window(last="10d")), until=until)
     assert seen["event_time"].min() == until - timedelta(days=10)
     assert seen["known_time"].max() == until
+
+
+@pytest.fixture(scope="module")
+def hurried() -> pd.DataFrame:
+    """Make 48 rows a day, a third of them late; whose labels take 12 hours, the others 2."""
+    chance = np.random.default_rng(5)
+    at = pd.date_range(START, periods=DAYS * 48, freq="30min")
+    late = chance.random(len(at)) < 1 / 3
+    known = at + pd.to_timedelta(np.where(late, 12, 2), unit="h")
+    made = pd.DataFrame({"event_time": at, "known_time": known, "label": late.astype(float)})
+    return made.assign(heat=chance.normal(size=len(at)))
+
+
+def late_share(rows: pd.DataFrame, until: pd.Timestamp) -> float:
+    newest = rows["event_time"].max()
+    assert newest <= until
+    return float(rows.loc[rows["event_time"] > newest - timedelta(hours=12), "label"].mean())
+
+
+def test_what_is_learnt_of_the_newest_rows_is_not_what_is_known_first(
+    hurried: pd.DataFrame,
+) -> None:
+    spec = pipeline(label_delay=None, label_time="told")
+    recipe = Recipe("linear", Window())
+    biased, fair = [], []
+    for number in range(30, 60):
+        until = START + timedelta(days=number)
+        age = fair_age_of(hurried, spec, as_of=until)
+        assert age == timedelta(hours=12)
+        biased.append(late_share(training_rows(hurried, recipe, until=until), until))
+        kept = training_rows(hurried, recipe, until=until, fair_age=age)
+        fair.append(late_share(kept, until))
+    assert np.mean(biased) < 0.12
+    assert np.mean(fair) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_a_fit_leaves_out_what_had_no_fair_chance_by_itself(
+    hurried: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = pipeline(label_delay=None, label_time="told", windows=["all", "last 20d"])
+    seen = []
+    real = recipes.fit
+
+    def fit(features: pd.DataFrame, *given: Any, **more: Any) -> Any:
+        seen.append(features.index)
+        return real(features, *given, **more)
+
+    monkeypatch.setattr(recipes, "fit", fit)
+    fit_recipe(hurried, Recipe("linear", Window()), spec, until=NOW)
+    assert hurried.loc[seen[-1], "event_time"].max() == NOW - timedelta(hours=12)
+    search_recipe(hurried, spec, as_of=NOW)
+    cut = NOW - spec.holdout.most
+    assert hurried.loc[seen[-1], "event_time"].max() == cut - timedelta(hours=12)
+
+
+def test_flights_of_the_last_hours_look_on_time_until_they_had_a_fair_chance(
+    datasets: Path,
+) -> None:
+    table = pd.read_parquet(
+        datasets / "flights" / "flights.parquet", columns=["event_time", "label_time", "late"]
+    ).dropna()
+    rows = pd.DataFrame(
+        {
+            "event_time": table["event_time"].dt.tz_localize("UTC").dt.as_unit("us"),
+            "known_time": table["label_time"].dt.tz_localize("UTC").dt.as_unit("us"),
+            "label": table["late"].astype(float),
+        }
+    )
+    spec, recipe = pipeline(label_delay=None, label_time="told"), Recipe("linear", Window())
+    off: dict[str, list[float]] = {"biased": [], "fair": []}
+    for until in pd.date_range("2013-03-01", "2013-12-28", freq="73h", tz="UTC"):
+        known = rows[rows["event_time"] > until - timedelta(days=30)]
+        age = fair_age_of(known, spec, as_of=until)
+        for name, least in (("biased", timedelta(0)), ("fair", age)):
+            kept = training_rows(known, recipe, until=until, fair_age=least)
+            newest = until - max(least, timedelta(hours=1))
+            since = newest - timedelta(hours=6)
+            learnt = kept.loc[kept["event_time"] > since, "label"]
+            truth = known.loc[known["event_time"].between(since, newest), "label"]
+            if len(learnt) > 20:
+                off[name].append(learnt.mean() - truth.mean())
+    assert np.mean(off["biased"]) < -0.03, "late flights are missing"
+    assert abs(np.mean(off["fair"])) < 0.002
 
 
 def test_too_few_rows_are_said_with_what_to_do(rows: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.pipelines import Window
 from components.pipelines.spec import Holdout
-from components.splits import Split, in_window, known_by, split_newest
+from components.splits import Split, had_a_chance, in_window, known_by, split_newest
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 
@@ -132,3 +132,43 @@ def test_a_training_window_ends_now(window: str, kept: int) -> None:
     rows = in_window(daily(10), Window.model_validate(window), until=day(9))
     assert len(rows) == kept
     assert np.all(rows["event_time"] >= day(10 - kept))
+
+
+# --- rows that had no fair chance of a label yet --------------------------------------------------
+
+
+def hurried(days: int) -> pd.DataFrame:
+    """Make 24 rows a day: a label takes 2 hours, or 20 where it is slow, every third row."""
+    at = pd.date_range(START, periods=days * 24, freq="h")
+    slow = np.arange(len(at)) % 3 == 0
+    known = at + pd.to_timedelta(np.where(slow, 20, 2), unit="h")
+    return pd.DataFrame({"event_time": at, "known_time": known, "slow": slow})
+
+
+def test_of_the_newest_rows_only_the_fast_labels_are_there_so_none_is_judged_on() -> None:
+    rows = hurried(60)
+    held = Holdout(least_rows=5, most=timedelta(days=2))
+    biased = split_newest(rows, as_of=day(50), holdout=held, seen_until=None)
+    fair = split_newest(
+        rows, as_of=day(50), holdout=held, seen_until=None, fair_age=timedelta(hours=20)
+    )
+    assert biased.holdout["slow"].mean() < 0.26
+    assert fair.holdout["slow"].mean() == pytest.approx(1 / 3, abs=0.03)
+    assert fair.holdout["event_time"].max() == day(50) - timedelta(hours=20)
+    assert (fair.cut, len(fair.train)) == (biased.cut, len(biased.train))
+
+
+def test_half_of_the_new_is_half_of_what_had_a_chance() -> None:
+    held = Holdout(least_rows=5, most=timedelta(days=30))
+    split = split_newest(
+        hurried(60), as_of=day(50), holdout=held, seen_until=day(40), fair_age=timedelta(days=5)
+    )
+    assert split.cut == day(42.5) + timedelta(hours=1)
+    assert split.holdout["event_time"].max() == day(45)
+    assert split.train["event_time"].max() < split.cut
+
+
+def test_where_nothing_must_wait_nothing_is_left_out() -> None:
+    rows = hurried(5)
+    assert had_a_chance(rows, timedelta(0), until=day(2)) is rows
+    assert len(had_a_chance(rows, timedelta(days=1), until=day(2))) == 25
