@@ -52,6 +52,8 @@ def show_ingest(done: dict[str, Any]) -> None:
 def show_score(done: dict[str, Any]) -> None:
     """Show how many records each version scored."""
     rows = [{"version": v, "rows": n} for v, n in done["by_version"].items()]
+    said = {"stand-ins for faulty values": "stood_in", "waiting, not to be scored": "refused"}
+    rows += [{"version": words, "rows": done[n]} for words, n in said.items() if done.get(n)]
     create_table_artifact(
         key="scored", table=rows or [{"version": "-", "rows": 0}], description="Records scored"
     )
@@ -78,6 +80,31 @@ def show_monitor(pipeline: Pipeline, watched: "Watched") -> None:
         key=_key("measurements", pipeline.name),
         table=rows or [{"measurement": "no complete window yet"}],
         description=f"**{watched.verdict.action}**: {watched.verdict.reason}",
+    )
+
+
+@_not_needed
+def show_faults(pipeline: Pipeline, watched: "Watched") -> None:
+    """Show the data faults that stand, those that stop training first."""
+    faults = watched.faults
+    rows = [
+        {
+            "fault": fault.fault,
+            "column": fault.column,
+            "since": f"{fault.since:%Y-%m-%d %H:%M}",
+            "until": f"{fault.until:%Y-%m-%d %H:%M}",
+            "rows": fault.rows,
+            "stops training": "yes" if fault in faults.blocking else "no",
+            "evidence": fault.evidence,
+            "key": fault.key,
+        }
+        for fault in sorted(faults.aside, key=lambda one: (one not in faults.blocking, one))
+    ]
+    create_table_artifact(
+        key=_key("data-faults", pipeline.name),
+        table=rows,
+        description=f"**data fault**: {watched.verdict.reason}. Say what it is: "
+        f"`driftwheel resolve {pipeline.name} KEY --reingest|--accept|--discard --reason …`",
     )
 
 

@@ -1,4 +1,4 @@
-"""Keep the tables quick to read: merge small files. Nothing is removed."""
+"""Keep the tables quick to read, and no longer than `retain:` says."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -11,7 +11,7 @@ from flows.naming import run_name
 
 @flow(name="maintain", flow_run_name=run_name)
 def maintain(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
-    """Compact the tables of a pipeline; `as_of` only names the run."""
+    """Merge small files, delete what is too old by `as_of`, remove files that nothing needs."""
     # Inside, not on top: the process of every run pays for what this module imports.
     from flows.flow_run import this_run
     from flows.stages import as_task
@@ -19,5 +19,6 @@ def maintain(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
 
     run = this_run(as_of)
     spec = run.home.pipeline(pipeline)
-    done = as_task("compact", maintaining.maintain, network=True)(run.home, spec)
+    step = as_task("maintain", maintaining.maintain, network=True)
+    done = step(run.home, spec, as_of=run.as_of)
     return {"pipeline": pipeline, **asdict(done)}

@@ -21,4 +21,5 @@ def open_home(settings: Settings) -> "Home":
         prefix=settings.prefix,
         environment=settings.environment,
         pipeline_folders=settings.pipeline_folders,
+        place=settings.place,
     )

@@ -45,13 +45,17 @@ def score(
     flow_run_id: str = "",
     stage: Stage = plain,
 ) -> dict[str, Any]:
-    """Predict the records that nobody has scored."""
-    from flows.steps import scoring
+    """Predict the records that nobody has scored; then bring the answers to the sink."""
+    from flows.steps import scoring, sinking
 
     done = stage("score", scoring.score, network=True)(
         home, pipeline, as_of=as_of, flow_run_id=flow_run_id
     )
-    return {"pipeline": pipeline.name, "as_of": as_of.isoformat(), **asdict(done)}
+    said = {"pipeline": pipeline.name, "as_of": as_of.isoformat(), **asdict(done)}
+    if pipeline.sink is not None:
+        # The lake has them: a sink that is down gets them with the next run.
+        said["sent"] = stage("sink", sinking.push_predictions, network=True)(home, pipeline)
+    return said
 
 
 def monitor(
@@ -76,9 +80,11 @@ def request_training(
 ) -> "Request":
     """Write the request of a training that a person or a calendar asks for.
 
-    The same moment and champion give the same request, unless that one failed; one that is
-    in flight is joined.
+    The same moment and champion give the same request, unless that one failed, or was put off
+    by a data fault that has ended since; one that is in flight is joined.
     """
+    from flows.steps.diagnosing import faults_now
+
     # Who was in charge before that moment: a promotion that the same training led to must not
     # make it another request.
     before = [p.version for p in home.ledger.promotions(pipeline.name) if p.as_of < as_of]
@@ -95,7 +101,9 @@ def request_training(
             evidence={"who": who},
             now=clock(),
         )
-        if request.outcome != "failed":
+        put_off = request.outcome == "data_fault"
+        over = put_off and not faults_now(home, pipeline, as_of=as_of).blocking
+        if request.outcome != "failed" and not over:
             break
     return request
 

@@ -1,5 +1,6 @@
 """An opened home: the stores that steps read and write, and the pipelines under care."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from components.stores.lake import Lake
     from components.stores.ledger import Ledger
     from components.stores.registry import Registry
+
+
+def _nowhere(name: str) -> None:
+    """Know no address."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Home:
         A name for people, tagged on every MLflow run.
     pipeline_folders : sequence of Path
         Where pipelines are looked up, first match wins.
+    place : callable
+        What a ``${NAME}`` in a pipeline file stands for here; None where it is unknown.
 
     """
 
@@ -40,6 +47,7 @@ class Home:
     prefix: str
     environment: str
     pipeline_folders: tuple[Path, ...]
+    place: Callable[[str], str | None] = _nowhere
 
     @property
     def packages(self) -> Path:
@@ -95,7 +103,7 @@ class Home:
         """
         from components.sources import resolve
 
-        return resolve(read_pipeline(find_pipeline(name, self.pipeline_folders)))
+        return resolve(read_pipeline(find_pipeline(name, self.pipeline_folders), self.place))
 
     def pipelines(self) -> list[str]:
         """Name the pipelines that this home can see."""

@@ -14,6 +14,7 @@ from components.packages.manifest import Manifest
 from components.packages.parity import Parity, check_parity
 from components.packages.writing import write_package
 from components.pipelines import Pipeline
+from flows.steps.learnt import learnt_file, learnt_from
 from flows.steps.snapshots import Snapshot
 from flows.steps.training import Trained
 
@@ -48,9 +49,11 @@ def package(
 
     """
     golden = golden_rows(
-        trained.rows[list(pipeline.features)], trained.fitted.contract, seed=pipeline.seed
+        trained.rows[list(pipeline.inputs)], trained.fitted.contract, seed=pipeline.seed
     )
-    about = _about(trained, pipeline, snapshot, role)
+    learnt = learnt_from(trained.rows, snapshot, pipeline, salt=registry.owner)
+    run.log_text(learnt.to_json(), learnt_file(role))
+    about = _about(trained, pipeline, snapshot, role) | {"rows_digest": learnt.digest}
     refused = ""
     for _ in range(2):
         packaged = _attempt(registry, run, trained, pipeline, golden, about, refused)
@@ -143,6 +146,8 @@ def register(
             "driftwheel.role": role,
             "driftwheel.request": request_id,
             "driftwheel.format": packaged.manifest.format,
+            "driftwheel.rows": str(packaged.manifest.about["rows"]),
+            "driftwheel.rows_digest": str(packaged.manifest.about["rows_digest"]),
         },
         description=description,
     )

@@ -9,8 +9,17 @@ from typing import Self
 
 import pandas as pd
 
-from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
-from flows.steps.snapshots import newest_known
+from components.history import add_history
+from components.pipelines import Pipeline
+from components.records import (
+    EVENT_TIME,
+    KNOWN_TIME,
+    LABEL,
+    RECORD_ID,
+    empty_frame,
+    quarantine_schema,
+)
+from flows.steps.snapshots import newest_known, with_event_times
 
 _SUPERSEDED = "_dw_superseded"
 """When the next version of a record or label was known; NaT for the last."""
@@ -25,17 +34,29 @@ class Past:
     scored : DataFrame of shape (n_records, n_features + 4)
         Each record as it was first known, with `known_time` of that version and the label
         as finally known (NaN or None where it never comes), in the order of the events.
+    quarantine : DataFrame
+        The lines of rows that broke a rule; a look for data faults reads them.
 
     """
 
     scored: pd.DataFrame
+    quarantine: pd.DataFrame
     _records: pd.DataFrame
     _labels: pd.DataFrame
     _labelled: pd.DataFrame
 
     @classmethod
-    def of(cls, records: pd.DataFrame, labels: pd.DataFrame) -> Self:
+    def of(
+        cls,
+        records: pd.DataFrame,
+        labels: pd.DataFrame,
+        pipeline: Pipeline,
+        quarantine: pd.DataFrame | None = None,
+    ) -> Self:
         """Lay out every version of records and labels; neither is modified.
+
+        History features are added once: a record sees what was known when it was to be
+        predicted, whatever the moment at which one looks back at it.
 
         Parameters
         ----------
@@ -43,13 +64,22 @@ class Past:
             `record_id`, `event_time`, `known_time`, the features.
         labels : DataFrame of shape (n_versions, 4)
             `record_id`, `event_time`, `known_time`, `label`.
+        quarantine : DataFrame, optional
+            Lines as the lake keeps them; none by default.
 
         """
+        if quarantine is None:
+            quarantine = empty_frame(quarantine_schema())
+        labels = with_event_times(labels, records)
+        labels = labels[labels[EVENT_TIME].notna()]
+        records = add_history(records, records=records, labels=labels, pipeline=pipeline)
         records, labels = _with_superseded(records), _with_superseded(labels)
         first = records.drop_duplicates(RECORD_ID, keep="first").drop(columns=_SUPERSEDED)
         truth = newest_known(labels)[[RECORD_ID, LABEL]]
         scored = _in_order(first.merge(truth, on=RECORD_ID, how="left", validate="one_to_one"))
-        return cls(scored, _in_order(records), _in_order(labels), _joined(records, labels))
+        return cls(
+            scored, quarantine, _in_order(records), _in_order(labels), _joined(records, labels)
+        )
 
     def records_known(self, moment: pd.Timestamp) -> pd.DataFrame:
         """Give the records known at a moment, each in the version that was the newest."""

@@ -2,7 +2,8 @@
 
 Every moment of a replay sees what was known by then: labels arrive late, records are
 corrected, a fit sees only rows whose label had come. Each record is predicted once, as it was
-first known, by the version in charge at that time.
+first known, by the version in charge at that time. Data faults are looked for at every such
+moment, and set aside as they were known then; each ends by itself once the feed is clean.
 """
 
 import tempfile
@@ -17,6 +18,8 @@ import pandas as pd
 
 from components.answers import Answers
 from components.errors import NotEnoughHistoryError, PackageError, TrainingError
+from components.fallbacks import apply_fallbacks
+from components.faults import without_faulty
 from components.metrics import metric_value
 from components.packages.golden import golden_rows
 from components.packages.scorer import load_package
@@ -27,11 +30,13 @@ from components.records import EVENT_TIME, KNOWN_TIME, LABEL
 from components.splits import split_newest
 from flows.steps import training
 from flows.steps.contenders import Contender
+from flows.steps.diagnosing import in_force
 from flows.steps.past import Past
+from flows.steps.past_faults import PastFaults
 from flows.steps.rivals import Rival, naive_now
 from flows.steps.snapshots import Snapshot
 from monitoring.drift import measure_drift
-from monitoring.policies import History, Verdict, WindowFacts, judge
+from monitoring.policies import History, Verdict, WindowFacts, blocked, judge
 from monitoring.windows import Window, complete_windows
 
 
@@ -51,7 +56,7 @@ class Replayed:
 
     `predicted` holds the scored stretches in order: rows (`event_time`, `label`, `version`)
     and the answers to them. `fits` counts what was fitted after the first training, whether
-    it took charge or not.
+    it took charge or not; `data_faults` what was found wrong with the data.
     """
 
     contender: Contender
@@ -62,12 +67,13 @@ class Replayed:
     refusals: int = 0
     waits: int = 0
     false_alarms: int = 0
+    data_faults: int = 0
     train_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of a training, and whether anything was fitted for it."""
+    """What came of a moment: a training, and whether anything was fitted; or a data fault."""
 
     what: str
     reason: str
@@ -90,6 +96,7 @@ def replay(
     stretch: Stretch,
     *,
     recipe: Recipe,
+    faults: PastFaults | None = None,
     told: Callable[[pd.Timestamp], None] = lambda _: None,
 ) -> Replayed:
     """Run one policy over history.
@@ -100,15 +107,26 @@ def replay(
         Every version of every record and label.
     recipe : Recipe
         What is fitted; searched once, before the first training.
+    faults : PastFaults, optional
+        The looks for data faults, to be shared by the policies of one backtest.
 
     """
-    return _Replay(past, pipeline, contender, stretch, recipe).run(told)
+    faults = faults or faults_of(past, pipeline, stretch)
+    return _Replay(past, pipeline, contender, stretch, recipe, faults).run(told)
 
 
-def first_recipe(past: Past, pipeline: Pipeline, stretch: Stretch) -> Recipe:
+def faults_of(past: Past, pipeline: Pipeline, stretch: Stretch) -> PastFaults:
+    """Make the looks for data faults of a replay; each is taken when it is first asked for."""
+    return PastFaults(past, pipeline, stretch.anchor, stretch.start)
+
+
+def first_recipe(
+    past: Past, pipeline: Pipeline, stretch: Stretch, *, faults: PastFaults | None = None
+) -> Recipe:
     """Search the recipe as the first training would: without the rows its gate judges on."""
+    faults = faults or faults_of(past, pipeline, stretch)
     split = split_newest(
-        past.labelled(stretch.start),
+        without_faulty(past.labelled(stretch.start), faults.aside(stretch.start)),
         as_of=stretch.start,
         holdout=pipeline.holdout,
         seen_until=None,
@@ -126,6 +144,7 @@ class _Replay:
         contender: Contender,
         stretch: Stretch,
         recipe: Recipe,
+        faults: PastFaults,
     ) -> None:
         self.past = past
         self.truth = past.scored[past.scored[LABEL].notna()]
@@ -133,25 +152,52 @@ class _Replay:
         self.contender = contender
         self.stretch = stretch
         self.recipe = recipe
+        self.faults = faults
         self.rival = Rival()
         self.since: pd.Timestamp | None = None
         self.answered: pd.Timestamp | None = None
         self.fitted: pd.Timestamp | None = None
+        self.put_off: pd.Timestamp | None = None
+        self.begun = False
+        self.looked: pd.Timestamp | None = None
+        self.heard: set[tuple[str, str]] = set()
         self.proven = False
         self.facts: list[WindowFacts] = []
         self.done = Replayed(contender)
 
     def run(self, told: Callable[[pd.Timestamp], None]) -> Replayed:
-        what, reason = self._train(self.stretch.start, first=True)
+        happened = [*self._look(self.stretch.start), self._train(self.stretch.start)]
         for begin, end in self._segments():
-            score = self._score(begin, end)
-            self.done.timeline.append(Event(begin, score, what, reason))
-            verdict = self._judge(end) if end < self.stretch.end else None
-            what, reason = "", ""
-            if verdict is not None and verdict.action == "retrain":
-                what, reason = self._train(end, first=False, why=verdict.reason)
+            self._tell(begin, self._score(begin, end), happened)
+            happened = []
+            if end < self.stretch.end:
+                happened = self._look(end)
+                verdict = self._judge(end)
+                if verdict.action == "retrain":
+                    happened.append(self._train(end, why=verdict.reason))
             told(end)
         return self.done
+
+    def _tell(self, begin: pd.Timestamp, score: float, happened: list[_Outcome]) -> None:
+        """Write a stretch down; of what happened at its begin the last stands beside its score."""
+        *before, last = happened or [_Outcome("", "", fitted=False)]
+        for one in before:
+            self.done.timeline.append(Event(begin, float("nan"), one.what, one.reason))
+        self.done.timeline.append(Event(begin, score, last.what, last.reason))
+
+    def _look(self, moment: pd.Timestamp) -> list[_Outcome]:
+        """Look for data faults; give what was found, and what has ended, since the last time.
+
+        A calendar may ask at moments far apart; the data is looked at every window all the same.
+        """
+        said = []
+        for looked in self.faults.since(moment, self.looked):
+            new = [one for one in looked.found if one not in self.heard]
+            said += [*new, *(one for one in looked.ended if one not in self.heard)]
+            self.heard.update(said)
+            self.done.data_faults += len(new)
+        self.looked = moment
+        return [_Outcome("data_fault", words, fitted=False) for _, words in said]
 
     def _segments(self) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
         """Cut history where something may be decided: window ends and calendar moments."""
@@ -173,14 +219,29 @@ class _Replay:
         rows = rows[(rows[KNOWN_TIME] > begin) & (rows[KNOWN_TIME] <= end)]
         if rows.empty:
             return float("nan")
+        rows = self._with_fallbacks(rows, begin)
         if self.rival.model is None:
             labels = self.past.labels_known(end)
             answers = naive_now(self.pipeline, rows, labels, as_of=begin)
         else:
-            answers = self.rival.model.predict(rows[list(self.pipeline.features)])
+            answers = self.rival.model.predict(rows[list(self.pipeline.inputs)])
         kept = rows[[EVENT_TIME, LABEL]].assign(version=self.rival.version)
         self.done.predicted.append((kept, answers))
         return metric_value(self.pipeline.resolved_metric, rows[LABEL], answers)
+
+    def _with_fallbacks(self, rows: pd.DataFrame, begin: pd.Timestamp) -> pd.DataFrame:
+        """Put stand-ins for what was known to be faulty; a column that refuses is missing.
+
+        Every row is scored here, so that policies are compared on the same ones.
+        """
+        known = self.faults.look(begin).known
+        force = in_force(known, self.pipeline, as_of=begin, last=begin)
+        spoilt = [fault for fault in force.faults if fault.concerns(rows).any()]
+        if not spoilt:
+            return rows
+        good = without_faulty(self.past.records_known(begin), force.faults)
+        keys = frozenset(fault.key for fault in spoilt)
+        return apply_fallbacks(rows, self.pipeline, spoilt, good, ended=keys).rows
 
     def _judge(self, moment: pd.Timestamp) -> Verdict:
         policy = self.contender.policy
@@ -191,14 +252,16 @@ class _Replay:
             champion_since=self.since,
             last_answer=self.answered,
             last_fit=self.fitted,
+            put_off=self.put_off,
         )
-        return judge(policy, history, as_of=moment, max_age=self.contender.max_age)
+        faults = self.faults.look(moment).faults(self.pipeline)
+        return judge(policy, history, as_of=moment, max_age=self.contender.max_age, faults=faults)
 
     def _measure(self, end: pd.Timestamp) -> None:
         window = Window(end - self.pipeline.monitor.window, end)
         if self.rival.reference is None or (self.since and window.start < self.since):
             return
-        records = self.past.records_known(end)
+        records = without_faulty(self.past.records_known(end), self.faults.aside(end))
         inside = records[window.holds(records[EVENT_TIME])]
         found = measure_drift(
             self.rival.reference,
@@ -209,21 +272,31 @@ class _Replay:
         )
         self.facts.append(WindowFacts.of(window, found))
 
-    def _train(self, moment: pd.Timestamp, *, first: bool, why: str = "") -> tuple[str, str]:
+    def _train(self, moment: pd.Timestamp, *, why: str = "") -> _Outcome:
         """Train as of a moment; say what came of it."""
+        standing = self.faults.look(moment).faults(self.pipeline)
+        if standing.blocking:
+            self.put_off = moment
+            return _Outcome("data_fault", blocked(standing.blocking), fitted=False)
         started = time.perf_counter()
         try:
             came = self._challenge(moment) if self.contender.gated else self._replace(moment)
         except (NotEnoughHistoryError, TrainingError) as problem:
             came = _Outcome("failed", str(problem), fitted=False)
         self.done.train_seconds += time.perf_counter() - started
+        self.put_off = None
         if came.what != "failed":  # which answers nothing: the next window may ask again
             self.answered = moment
         if came.fitted:
             self.fitted = moment
-        if not first:
+        if self.begun:
             self._count(came.what, fitted=came.fitted)
-        return came.what, f"{why}; {came.reason}" if why else came.reason
+        self.begun = True
+        return replace(came, reason=f"{why}; {came.reason}") if why else came
+
+    def _learnt_from(self, moment: pd.Timestamp) -> pd.DataFrame:
+        """Give what may be learnt from at a moment: nothing that a data fault spoils."""
+        return without_faulty(self.past.labelled(moment), self.faults.aside(moment))
 
     def _count(self, what: str, *, fitted: bool) -> None:
         self.done.fits += fitted
@@ -239,7 +312,7 @@ class _Replay:
         Every fit must answer the golden rows with finite numbers. That its package answers
         as it does is proven once: later fits of the same recipe are not packaged again.
         """
-        rows = self.past.labelled(moment)
+        rows = self._learnt_from(moment)
         trained = training.fit_on(rows, self.recipe, self.pipeline, until=moment)
         problem = unservable(trained, self.pipeline, packaged=not self.proven)
         if problem:
@@ -249,7 +322,7 @@ class _Replay:
         return _Outcome("promoted", "calendar, no gate")
 
     def _challenge(self, moment: pd.Timestamp) -> _Outcome:
-        rows = self.past.labelled(moment)
+        rows = self._learnt_from(moment)
         snapshot = Snapshot(self.pipeline.name, moment, rows, {}, "")
         prepared = training.preprocess(snapshot, self.pipeline, self.rival)
         prepared = replace(prepared, recipe=self.recipe)
@@ -293,7 +366,7 @@ def unservable(trained: training.Trained, pipeline: Pipeline, *, packaged: bool)
 
     """
     golden = golden_rows(
-        trained.rows[list(pipeline.features)], trained.fitted.contract, seed=pipeline.seed
+        trained.rows[list(pipeline.inputs)], trained.fitted.contract, seed=pipeline.seed
     )
     answers = trained.fitted.predict(golden)
     given = answers.values if answers.probabilities is None else answers.probabilities

@@ -1,13 +1,14 @@
 """Carry out one retraining request, from its lease to a decision.
 
-snapshot -> preprocess -> fit -> evaluate -> package -> register -> gate -> refit -> promote
+diagnose -> snapshot -> preprocess -> fit -> evaluate -> package -> register -> gate -> refit
+-> promote
 
 The champion changes only at the end, in one transaction of the ledger that checks the lease;
 whatever goes wrong before leaves it in charge and closes the request with the reason.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,21 @@ import pandas as pd
 
 from components.errors import DriftwheelError, LeaseLostError, StoreError
 from components.failpoints import failpoint
+from components.faults import Fault
+from components.known_faults import Faults, in_words, read_faults, write_faults
 from components.pipelines import Pipeline
 from flows.steps import training
 from flows.steps.aliases import copy_aliases
+from flows.steps.diagnosing import look_for_faults
 from flows.steps.leasing import AUTOMATION, Clock, event_id, kept_alive
 from flows.steps.packaging import Packaged, package, register
 from flows.steps.reconciling import REQUEST_TAG
 from flows.steps.rivals import Rival, open_rival
-from flows.steps.snapshots import Snapshot, table_versions, take_snapshot
+from flows.steps.snapshots import Snapshot, set_aside, table_versions, take_snapshot
 from flows.steps.stages import Stage, plain
 from flows.steps.training_record import open_run, record_evaluation, record_gate, record_snapshot
+from monitoring.policies import blocked
+from monitoring.policies import set_aside as set_aside_in_words
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision, Lease, NewPromotion, Outcome, Request
@@ -103,11 +109,14 @@ def _train_and_decide(
     stage: Stage,
     told: Callable[[str], None],
 ) -> "Decision":
+    faults = stage("diagnose", bound_faults, network=True)(home, assignment, clock=clock)
+    if faults.blocking:
+        return _put_off(home, assignment, faults.blocking, clock=clock)
     rival = open_rival(home, assignment.pipeline.name)
     # We hold the lease: whatever an earlier worker on this request left open is dead.
     home.registry.settle_left_behind(assignment.pipeline.name, REQUEST_TAG, assignment.request.id)
     with open_run(home, assignment) as run:
-        result = _train(home, assignment, run, rival, stage=stage, told=told)
+        result = _train(home, assignment, run, rival, faults.aside, stage=stage, told=told)
         record_gate(run, result.decision, result.tested_version, result.served)
         return _decide(home, assignment, run, rival, result, clock=clock, told=told)
 
@@ -117,15 +126,17 @@ def _train(
     assignment: Assignment,
     run: "Run",
     rival: Rival,
+    aside: tuple[Fault, ...],
     *,
     stage: Stage,
     told: Callable[[str], None],
 ) -> Result:
     pipeline = assignment.pipeline
-    snapshot = stage("snapshot", bound_snapshot, network=True)(home, assignment)
+    snapshot = stage("snapshot", bound_snapshot, network=True)(home, assignment, aside)
     failpoint("during-preprocess")
     prepared = stage("preprocess", training.preprocess)(snapshot, pipeline, rival)
     record_snapshot(run, snapshot, prepared)
+    _record_aside(run, aside)
     if len(prepared.split.holdout) < pipeline.holdout.least_rows:
         told("too few rows to judge on")
         return Result(stage("gate", training.gate)(None, prepared, pipeline, rival))
@@ -156,8 +167,66 @@ def _train(
     return Result(decision, tested_version, (version, packed))
 
 
-def bound_snapshot(home: "Home", assignment: Assignment) -> Snapshot:
+def bound_faults(home: "Home", assignment: Assignment, *, clock: Clock) -> Faults:
+    """Look for data faults as of a request, once: what its first attempt saw holds for all."""
+    name, mark = assignment.pipeline.name, f"faults:{assignment.request.id}"
+    kept = home.ledger.mark(name, mark)
+    if kept is not None:
+        # Ids are in one place of the ledger only, where a person who is erased is found.
+        ids = {
+            one.key: seen.ids
+            for one in home.ledger.faults(name)
+            if (seen := one.at(assignment.as_of)) is not None
+        }
+        return Faults(*(_with_ids(read_faults(said), ids) for said in json.loads(kept)))
+    faults = look_for_faults(
+        home,
+        assignment.pipeline,
+        as_of=assignment.as_of,
+        clock=clock,
+        flow_run_id=assignment.lease.flow_run_id,
+    )
+    some = (faults.found, faults.blocking, faults.aside)
+    said = [write_faults(replace(fault, ids=()) for fault in each) for each in some]
+    home.ledger.set_mark(name, mark, json.dumps(said))
+    return faults
+
+
+def _with_ids(faults: tuple[Fault, ...], ids: Mapping[str, tuple[str, ...]]) -> tuple[Fault, ...]:
+    return tuple(replace(fault, ids=ids.get(fault.key, ())) for fault in faults)
+
+
+def _record_aside(run: "Run", aside: tuple[Fault, ...]) -> None:
+    """Keep with the MLflow run what its model did not learn from: one line a fault."""
+    if aside:
+        lines = [
+            f"{fault.key}  {fault.since:%Y-%m-%d %H:%M} to {fault.until:%Y-%m-%d %H:%M}  "
+            f"{fault.rows} rows  {in_words(fault)}\n"
+            for fault in aside
+        ]
+        run.set_tags({"driftwheel.set_aside": set_aside_in_words(aside)})
+        run.log_text("".join(lines), "set_aside.txt")
+
+
+def _put_off(
+    home: "Home", assignment: Assignment, faults: tuple[Fault, ...], *, clock: Clock
+) -> "Decision":
+    """Close a request because a data fault stands in the newest window; the champion stays."""
+    outcome = _outcome(
+        home,
+        assignment,
+        what="data_fault",
+        why=blocked(faults),
+        first=home.ledger.champion(assignment.pipeline.name) is None,
+        numbers={},
+    )
+    return home.ledger.conclude(assignment.lease, outcome, promotion=None, now=clock())
+
+
+def bound_snapshot(home: "Home", assignment: Assignment, aside: tuple[Fault, ...] = ()) -> Snapshot:
     """Take the snapshot of a request, at the table versions of its first attempt.
+
+    The rows of `aside` are not in it: nothing is learnt from them, nor judged on them.
 
     Rows that came late meanwhile belong to the next request: one that is taken up again after
     a kill must come to the same model.
@@ -167,7 +236,10 @@ def bound_snapshot(home: "Home", assignment: Assignment) -> Snapshot:
     versions = json.loads(kept) if kept else table_versions(home.lake, assignment.pipeline)
     if not kept:
         home.ledger.set_mark(name, mark, json.dumps(versions))
-    return take_snapshot(home.lake, assignment.pipeline, as_of=assignment.as_of, versions=versions)
+    snapshot = take_snapshot(
+        home.lake, assignment.pipeline, as_of=assignment.as_of, versions=versions
+    )
+    return set_aside(snapshot, aside) if aside else snapshot
 
 
 def _register(

@@ -168,5 +168,5 @@ def classes_of(pipeline: Pipeline, labels: pd.DataFrame) -> tuple[str, ...]:
 def answer(rival: Rival, pipeline: Pipeline, rows: pd.DataFrame, labels: pd.DataFrame) -> Answers:
     """Answer labelled rows with whoever is in charge."""
     if rival.model is not None:
-        return rival.model.predict(rows[list(pipeline.features)])
+        return rival.model.predict(rows[list(pipeline.inputs)])
     return naive_on(pipeline, rows, labels).answers

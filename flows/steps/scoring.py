@@ -1,7 +1,8 @@
 """Predict new records with the version in charge at their time, and log every prediction."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,9 @@ import pyarrow as pa
 
 from components.answers import Answers
 from components.failpoints import failpoint
+from components.fallbacks import Fallen, apply_fallbacks
+from components.faults import Fault, without_faulty
+from components.history import add_history
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
@@ -19,8 +23,10 @@ from components.records import (
     to_arrow,
     to_frame,
 )
+from flows.steps.care import under_care_since
+from flows.steps.diagnosing import faults_in_force, mended
 from flows.steps.rivals import NAIVE, naive_now, open_package
-from flows.steps.snapshots import labels_known
+from flows.steps.snapshots import labels_known, versions_known
 
 if TYPE_CHECKING:
     from components.stores.lake import Reader
@@ -30,10 +36,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Predictions logged by one run, by version; records already scored are left alone."""
+    """Predictions logged by one run, by version; records already scored are left alone.
+
+    Attributes
+    ----------
+    rows : int
+    by_version : dict
+    stood_in : int
+        Predictions that were made with a stand-in for a faulty value.
+    refused : int
+        Records that wait: a column that must not be replaced is faulty.
+
+    """
 
     rows: int
     by_version: dict[str, int]
+    stood_in: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What every version of one run scores with: the moment, and what is faulty then."""
+
+    as_of: pd.Timestamp
+    flow_run_id: str
+    faults: tuple[Fault, ...]
+    discarded: frozenset[str]
+    mended: tuple[Fault, ...]
 
 
 def score(
@@ -43,14 +73,26 @@ def score(
 
     Records whose label was known when the pipeline came under care are history and not
     scored. A record is scored by the version that was in charge at its known time, so a day
-    that is run again, or late, gets the answer it would have got then.
+    that is run again, or late, gets the answer it would have got then. While a data fault
+    stands in a column, what the pipeline file states stands in for its values.
     """
+    force = faults_in_force(home, pipeline, as_of=as_of)
+    batch = _Batch(
+        as_of, flow_run_id, force.faults, force.discarded, mended(home, pipeline, as_of=as_of)
+    )
+    done = [
+        _score_with(home, pipeline, version, set(pending[RECORD_ID]), batch)
+        for version, pending in _pending_by_version(home, pipeline, as_of).items()
+    ]
     by_version: dict[str, int] = {}
-    for version, pending in _pending_by_version(home, pipeline, as_of).items():
-        added = _score_with(home, pipeline, version, set(pending[RECORD_ID]), as_of, flow_run_id)
-        if added:
-            by_version[version] = added
-    return Scored(sum(by_version.values()), by_version)
+    for one in done:
+        by_version |= {version: rows for version, rows in one.by_version.items() if rows}
+    return Scored(
+        rows=sum(one.rows for one in done),
+        by_version=by_version,
+        stood_in=sum(one.stood_in for one in done),
+        refused=sum(one.refused for one in done),
+    )
 
 
 def _pending_by_version(
@@ -60,7 +102,7 @@ def _pending_by_version(
     pending = _unscored(home, pipeline, as_of, set(scored[RECORD_ID]))
     labels = labels_known(home.lake, pipeline, as_of=as_of)
     labelled = pending[RECORD_ID].map(labels.set_index(RECORD_ID)[KNOWN_TIME])
-    care = _under_care_since(home, pipeline, as_of)
+    care = under_care_since(home.ledger, pipeline.name) or as_of
     ours = labelled.isna() | (labelled > care) | (pending[KNOWN_TIME] >= care)
     promotions = home.ledger.promotions(pipeline.name)
     versions = _in_charge(promotions, pending.loc[ours, KNOWN_TIME], labelled[ours], as_of)
@@ -81,12 +123,6 @@ def _unscored(
     # comes later finds its prediction made.
     rows = to_frame(found).sort_values([RECORD_ID, KNOWN_TIME]).drop_duplicates(RECORD_ID)
     return rows[~rows[RECORD_ID].isin(scored)]
-
-
-def _under_care_since(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> pd.Timestamp:
-    """Find the moment of the first decision; before it, records are history."""
-    moments = [decision.as_of for decision in home.ledger.decisions(pipeline.name)]
-    return pd.Timestamp(min(moments)) if moments else as_of
 
 
 def _in_charge(
@@ -118,38 +154,54 @@ def _in_charge(
 
 
 def _score_with(
-    home: "Home",
-    pipeline: Pipeline,
-    version: str,
-    wanted: set[str],
-    as_of: pd.Timestamp,
-    flow_run_id: str,
-) -> int:
+    home: "Home", pipeline: Pipeline, version: str, wanted: set[str], batch: _Batch
+) -> Scored:
     """Score records with one version and commit them at once; again after a lost race."""
+    told = Scored(0, {})
 
-    def batch(reader: "Reader") -> pa.Table | None:
+    def rows_of(reader: "Reader") -> pa.Table | None:
+        nonlocal told
         there = set(to_frame(reader.read(columns=[RECORD_ID]))[RECORD_ID])
-        rows = _features(home, pipeline, as_of, wanted - there)
+        fallen = _fallen(home, pipeline, wanted - there, batch)
+        kept = ~fallen.refused
+        used = [one for one, is_kept in zip(fallen.used, kept, strict=True) if is_kept]
+        told = Scored(0, {}, stood_in=sum(map(bool, used)), refused=int(fallen.refused.sum()))
+        rows = fallen.rows[kept].reset_index(drop=True)
         if rows.empty:
             return None
-        answers = _answers(home, pipeline, version, rows, as_of)
+        answers = _answers(home, pipeline, version, rows, batch.as_of)
         failpoint("chunk-scored")
-        return _as_table(rows, answers, pipeline, version, as_of, flow_run_id)
+        return _as_table(rows, answers, pipeline, version, used, batch)
 
-    commit = home.lake.commit(pipeline.name, "predictions", batch, producer="score")
+    commit = home.lake.commit(pipeline.name, "predictions", rows_of, producer="score")
     failpoint("chunk-committed")
-    return commit.rows
+    return replace(told, rows=commit.rows, by_version={version: commit.rows})
 
 
-def _features(
-    home: "Home", pipeline: Pipeline, as_of: pd.Timestamp, wanted: set[str]
+def _fallen(home: "Home", pipeline: Pipeline, wanted: set[str], batch: _Batch) -> Fallen:
+    """Read what is to be scored, with stand-ins where a fault spoils it."""
+    records = versions_known(home.lake, pipeline, "records", as_of=batch.as_of)
+    rows = _first_known(records, wanted, batch.mended)
+    good = without_faulty(records, batch.faults) if batch.faults else records
+    fallen = apply_fallbacks(rows, pipeline, batch.faults, good, ended=batch.discarded)
+    if not pipeline.history:
+        return fallen
+    labels = versions_known(home.lake, pipeline, "labels", as_of=batch.as_of)
+    with_history = add_history(fallen.rows, records=records, labels=labels, pipeline=pipeline)
+    return replace(fallen, rows=with_history)
+
+
+def _first_known(
+    records: pd.DataFrame, wanted: set[str], mended: tuple[Fault, ...]
 ) -> pd.DataFrame:
-    found = home.lake.read(
-        pipeline.name, "records", where="known_time <= $as_of", params={"as_of": as_of}
-    )
-    rows = to_frame(found)
-    rows = rows[rows[RECORD_ID].isin(wanted)].sort_values([RECORD_ID, KNOWN_TIME])
+    """Take of each record the version known first; of a stretch that was mended, the newest."""
+    rows = records[records[RECORD_ID].isin(wanted)].sort_values([RECORD_ID, KNOWN_TIME])
     first = rows.drop_duplicates(RECORD_ID, keep="first")
+    if mended:
+        newest = rows.drop_duplicates(RECORD_ID, keep="last")
+        spoilt = np.logical_or.reduce([fault.concerns(newest) for fault in mended])
+        again = newest[spoilt]
+        first = pd.concat([first[~first[RECORD_ID].isin(again[RECORD_ID])], again])
     return first.sort_values([EVENT_TIME, RECORD_ID], kind="stable").reset_index(drop=True)
 
 
@@ -161,7 +213,7 @@ def _answers(
         return naive_now(pipeline, rows, labels, as_of=as_of)
     promotion = next(p for p in home.ledger.promotions(pipeline.name) if p.version == version)
     scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
-    return scorer.predict(rows[list(pipeline.features)])
+    return scorer.predict(rows[list(pipeline.inputs)])
 
 
 def _as_table(
@@ -169,8 +221,8 @@ def _as_table(
     answers: Answers,
     pipeline: Pipeline,
     version: str,
-    as_of: pd.Timestamp,
-    flow_run_id: str,
+    used: list[dict[str, dict[str, object]]],
+    batch: _Batch,
 ) -> pa.Table:
     """Lay predictions out; features stay in `records`, named by id and known time."""
     made = pd.DataFrame(
@@ -178,14 +230,15 @@ def _as_table(
             "prediction_id": [prediction_id(record, "batch") for record in rows[RECORD_ID]],
             RECORD_ID: rows[RECORD_ID],
             EVENT_TIME: rows[EVENT_TIME],
-            KNOWN_TIME: as_of,
+            KNOWN_TIME: batch.as_of,
             "model_version": version,
             "channel": "batch",
             "prediction": answers.values,
             "probabilities": None if answers.probabilities is None else list(answers.probabilities),
             "record_known_time": rows[KNOWN_TIME],
             "features": None,
-            "flow_run_id": flow_run_id,
+            "flow_run_id": batch.flow_run_id,
+            "fallbacks": [json.dumps(one, sort_keys=True) if one else None for one in used],
         }
     )
     return to_arrow(made, prediction_schema(pipeline))

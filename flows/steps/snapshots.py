@@ -1,17 +1,23 @@
 """What was known at a moment: records, labels and predictions, as of then."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from components.faults import Fault, without_faulty
+from components.history import add_history
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID, to_frame
 
 if TYPE_CHECKING:
     from components.stores.lake import Lake
+
+ANCHOR = "_anchor"
+"""The file, beside a pipeline's tables, that notes the day of its first record."""
 
 _KNOWN = "known_time <= $as_of"
 
@@ -29,6 +35,10 @@ class Snapshot:
         Delta table versions that the rows were read at.
     digest : str
         SHA-256 over the rows' content; equal for equal data.
+    aside : tuple of Fault
+        The data faults whose rows were left out of `rows`.
+    source : str
+        Where the tables lie, for people and MLflow.
 
     """
 
@@ -37,12 +47,21 @@ class Snapshot:
     rows: pd.DataFrame
     versions: dict[str, int]
     digest: str
+    aside: tuple[Fault, ...] = ()
+    source: str = ""
 
     @property
     def name(self) -> str:
         """One line that names the snapshot."""
         versions = " ".join(f"{table}@{number}" for table, number in self.versions.items())
         return f"{self.pipeline} {versions} as of {self.as_of.isoformat()}"
+
+
+def set_aside(snapshot: Snapshot, faults: Sequence[Fault]) -> Snapshot:
+    """Leave out of a snapshot the rows that data faults spoil; nothing is learnt from them."""
+    rows = without_faulty(snapshot.rows, faults)
+    aside = tuple(sorted({*snapshot.aside, *faults}))
+    return replace(snapshot, rows=rows, digest=digest_rows(rows), aside=aside)
 
 
 def newest_known(rows: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +113,39 @@ def predictions_made(
     return to_frame(lake.read(pipeline.name, "predictions", where=where, params=params))
 
 
+def versions_known(
+    lake: "Lake",
+    pipeline: Pipeline,
+    table: str,
+    *,
+    as_of: pd.Timestamp,
+    version: int | None = None,
+) -> pd.DataFrame:
+    """Read every version of the records or labels known by `as_of`: history features see them.
+
+    Labels that came in a table of their own get the event time of their record.
+    """
+    found = to_frame(
+        lake.read(pipeline.name, table, where=_KNOWN, params={"as_of": as_of}, version=version)
+    )
+    return dated(found, lake, pipeline) if table == "labels" else found
+
+
+def dated(labels: pd.DataFrame, lake: "Lake", pipeline: Pipeline) -> pd.DataFrame:
+    """Give labels of a table of their own the event time of their record; NaT where it lacks."""
+    if pipeline.labels is None or not labels[EVENT_TIME].isna().any():
+        return labels
+    records = to_frame(lake.read(pipeline.name, "records", columns=[RECORD_ID, EVENT_TIME]))
+    return with_event_times(labels, records)
+
+
+def with_event_times(labels: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """Fill the event time of labels from their records; not modified."""
+    times = records.drop_duplicates(RECORD_ID).set_index(RECORD_ID)[EVENT_TIME]
+    found = labels[EVENT_TIME].fillna(labels[RECORD_ID].map(times))
+    return labels.assign(**{EVENT_TIME: found})
+
+
 def table_versions(lake: "Lake", pipeline: Pipeline) -> dict[str, int]:
     """Name the versions of the tables that a training reads, as they are now."""
     return {table: lake.version(pipeline.name, table) for table in ("records", "labels")}
@@ -111,7 +163,9 @@ def take_snapshot(
     Parameters
     ----------
     versions : dict, optional
-        Read the tables at these versions; the newest by default.
+        Read the tables at these versions, and keep them: they stay readable for as long as
+        they are needed, whatever becomes of the tables' logs. The newest by default, and then
+        nothing is kept.
 
     Raises
     ------
@@ -119,11 +173,15 @@ def take_snapshot(
         If the tables do not exist yet.
 
     """
+    for table, number in (versions or {}).items():
+        lake.keep(pipeline.name, table, number)
     versions = versions or table_versions(lake, pipeline)
-    records = records_known(lake, pipeline, as_of=as_of, version=versions["records"])
-    labels = labels_known(lake, pipeline, as_of=as_of, version=versions["labels"])
-    rows = join_labels(records, labels)
-    return Snapshot(pipeline.name, as_of, rows, versions, digest_rows(rows))
+    records = versions_known(lake, pipeline, "records", as_of=as_of, version=versions["records"])
+    labels = versions_known(lake, pipeline, "labels", as_of=as_of, version=versions["labels"])
+    rows = join_labels(newest_known(records), newest_known(labels))
+    rows = add_history(rows, records=records, labels=labels, pipeline=pipeline)
+    source = f"{lake.root}/{pipeline.name}"
+    return Snapshot(pipeline.name, as_of, rows, versions, digest_rows(rows), source=source)
 
 
 def join_labels(records: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +203,14 @@ def digest_rows(rows: pd.DataFrame) -> str:
 
 
 def first_event(lake: "Lake", pipeline: Pipeline) -> pd.Timestamp | None:
-    """Find the day of the pipeline's first record, the anchor of its windows."""
+    """Find the day of the pipeline's first record, the anchor of its windows.
+
+    Where old rows were removed since, it is the day that was noted before: else every window
+    would begin anew.
+    """
+    noted = lake.folder(pipeline.name).read(ANCHOR)
+    if noted is not None:
+        return pd.Timestamp(noted.decode())
     table = lake.read(pipeline.name, "records", columns=[EVENT_TIME])
     if not table.num_rows:
         return None
@@ -170,7 +235,12 @@ def _known(
     version: int | None,
 ) -> pd.DataFrame:
     where, params = _KNOWN, {"as_of": as_of}
-    if since is not None:
+    apart = table == "labels" and pipeline.labels is not None
+    if since is not None and not apart:
         where, params = f"{where} and event_time >= $since", {**params, "since": since}
-    found = lake.read(pipeline.name, table, where=where, params=params, version=version)
-    return newest_known(to_frame(found))
+    found = to_frame(lake.read(pipeline.name, table, where=where, params=params, version=version))
+    if apart:
+        found = dated(found, lake, pipeline)
+        found = found[found[EVENT_TIME].notna()]  # a label whose record is still to come
+        found = found if since is None else found[found[EVENT_TIME] >= since]
+    return newest_known(found)

@@ -1,4 +1,4 @@
-"""Decisions and verdicts as plain rows: what `history` prints, flows return, artifacts show."""
+"""Decisions, verdicts, data faults as rows: what is printed, what flows return and show."""
 
 import math
 from dataclasses import asdict
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from components.faults import Fault
+from components.known_faults import KnownFault, as_plain
 from components.pipelines import Pipeline
 from flows.steps.watching import Watched
 
@@ -74,6 +76,23 @@ def watched_row(pipeline: Pipeline, watched: Watched, *, as_of: pd.Timestamp) ->
         "request_id": watched.request.id if watched.request else None,
         "windows": watched.windows,
         "measurements": [m.as_row() for m in watched.measurements],
+        "faults": [fault_row(fault) for fault in watched.faults.aside],
+    }
+
+
+def fault_row(fault: Fault, known: KnownFault | None = None) -> dict[str, Any]:
+    """Lay a data fault out as `diagnose` shows it; `known` says what became of it."""
+    row = {name: value for name, value in as_plain(fault).items() if name != "ids"}
+    if known is None:
+        return {**row, "state": "open"}
+    return {
+        **row,
+        "key": known.key,
+        "found_as_of": known.found_as_of.isoformat(),
+        "state": known.state,
+        "ended_as_of": None if known.ended_as_of is None else known.ended_as_of.isoformat(),
+        "who": known.who or None,
+        "why": known.why or None,
     }
 
 

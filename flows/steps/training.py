@@ -5,12 +5,14 @@ snapshot -> preprocess -> fit -> evaluate -> package -> register -> gate -> refi
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from components.answers import Answers
+from components.maturity import fair_age_of
 from components.metrics import metric_value, row_losses
 from components.models.fitting import Fitted
 from components.pipelines import Pipeline
@@ -34,10 +36,15 @@ the labels (regression) or of probability (classification)."""
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Rows split for a training, and the recipe if one is kept."""
+    """Rows split for a training, and the recipe if one is kept.
+
+    `fair_age` is the age, as of the training, below which rows were not judged on: too few of
+    their labels had come. A fit measures its own, as of its own moment.
+    """
 
     split: Split
     recipe: Recipe | None
+    fair_age: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Trained:
 
     def reference(self, pipeline: Pipeline) -> pd.DataFrame:
         """Take the rows that drift is measured against: all of them, or a seeded sample."""
-        features = self.rows[list(pipeline.features)]
+        features = self.rows[list(pipeline.inputs)]
         if len(features) <= REFERENCE_ROWS:
             return features
         return features.sample(REFERENCE_ROWS, random_state=pipeline.seed)
@@ -80,13 +87,15 @@ class Evaluation:
 
 def preprocess(snapshot: Snapshot, pipeline: Pipeline, rival: Rival) -> Prepared:
     """Split off the rows that neither side was fitted on; take over the champion's recipe."""
+    age = fair_age_of(snapshot.rows, pipeline, as_of=snapshot.as_of)
     split = split_newest(
         snapshot.rows,
         as_of=snapshot.as_of,
         holdout=pipeline.holdout,
         seen_until=rival.seen_until,
+        fair_age=age,
     )
-    return Prepared(split, kept_recipe(pipeline, rival))
+    return Prepared(split, kept_recipe(pipeline, rival), age)
 
 
 def kept_recipe(pipeline: Pipeline, rival: Rival) -> Recipe | None:
@@ -120,9 +129,15 @@ def fit_on(
     until: pd.Timestamp,
     search: Search | None = None,
 ) -> Trained:
-    """Fit a recipe on what was known at a moment, and keep the rows beside the model."""
-    fitted = fit_recipe(rows, recipe, pipeline, until=until)
-    return Trained(fitted, recipe, training_rows(rows, recipe, until=until), search)
+    """Fit a recipe on what was known at a moment, and keep the rows beside the model.
+
+    Rows too young to have had a fair chance of a label are left out; how old that is, is
+    measured on the rows as known at `until`.
+    """
+    age = fair_age_of(rows, pipeline, as_of=until)
+    fitted = fit_recipe(rows, recipe, pipeline, until=until, fair_age=age)
+    learnt = training_rows(rows, recipe, until=until, fair_age=age)
+    return Trained(fitted, recipe, learnt, search)
 
 
 def evaluate(
@@ -131,7 +146,7 @@ def evaluate(
     """Measure twin, rival and naive baseline on the held-out rows."""
     rows = prepared.split.holdout
     labels = snapshot.rows[[EVENT_TIME, KNOWN_TIME, LABEL]]
-    ours = twin.fitted.predict(rows[list(pipeline.features)])
+    ours = twin.fitted.predict(rows[list(pipeline.inputs)])
     theirs = answer(rival, pipeline, rows, labels)
     naive = naive_on(pipeline, rows, labels)
     task, metric, truth = pipeline.resolved_task, pipeline.resolved_metric, rows[LABEL]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.steps.rivals import Rival
-from flows.steps.snapshots import Snapshot
+from flows.steps.snapshots import Snapshot, digest_rows
 from flows.steps.training import Evaluation, Prepared, Trained
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def open_run(home: "Home", assignment: "Assignment") -> "AbstractContextManager[
 
 
 def record_snapshot(run: "Run", snapshot: Snapshot, prepared: Prepared) -> None:
-    """Name the exact data in the run: table versions, moment, digest."""
+    """Name the exact data in the run: table versions, moment, digest; what was set aside."""
     run.set_tags(
         {
             "driftwheel.snapshot": snapshot.name,
@@ -53,9 +53,32 @@ def record_snapshot(run: "Run", snapshot: Snapshot, prepared: Prepared) -> None:
             **{f"driftwheel.delta.{table}": str(n) for table, n in snapshot.versions.items()},
         }
     )
-    run.log_snapshot(
-        prepared.split.train, name=snapshot.name, digest=snapshot.digest[:32], context="training"
-    )
+    source = _source(snapshot)
+    for context, rows in (
+        ("training", prepared.split.train),
+        ("evaluation", prepared.split.holdout),
+    ):
+        if len(rows):
+            run.log_snapshot(
+                rows,
+                name=snapshot.name,
+                digest=digest_rows(rows)[:32],
+                context=context,
+                source=source,
+            )
+
+
+def _source(snapshot: Snapshot) -> dict[str, object]:
+    """Name the tables as MLflow names a Delta table: path and version; labels beside."""
+    return {
+        "path": f"{snapshot.source}/records",
+        "delta_table_version": snapshot.versions["records"],
+        "labels": {
+            "path": f"{snapshot.source}/labels",
+            "delta_table_version": snapshot.versions["labels"],
+        },
+        "as_of": snapshot.as_of.isoformat(),
+    }
 
 
 def record_evaluation(

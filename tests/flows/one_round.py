@@ -48,6 +48,7 @@ holdout: {least_rows: 40, most: 14d}
 gate: {margin: 0.02, level: 0.05, block: 1d}
 monitor: {window: 7d, least_rows: 10}
 policy: {kind: drift, share: 0.5, needed: 2, of: 3, cooldown: 14d}
+sink: ${BIKES_SINK}
 seed: 3
 """
 
@@ -64,9 +65,14 @@ WARM = (
     "flows.steps.maintaining",
     "flows.steps.reconciling",
     "flows.steps.retraining",
+    "components.checks.schema",
+    "components.stores.sql",
+    "flows.steps.diagnosing",
     "flows.steps.scoring",
+    "flows.steps.sinking",
     "flows.steps.watching",
     "mlflow.onnx",
+    "pandera.pandas",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "monitoring.pages",
@@ -111,6 +117,7 @@ def play(order: dict[str, Any]) -> None:
     from flows.settings import load_settings
 
     home = Path(order["home"])
+    os.environ["BIKES_SINK"] = f"sqlite:///{home}/sink.db"
     settings = load_settings(home)
     later = timedelta(seconds=order["later"])
     with _prefect(home) if order["events"] else _nobody() as api:

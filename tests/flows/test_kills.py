@@ -67,6 +67,7 @@ FIRST_TRAINING = [
     *INGEST,  # quarantine
     *INGEST,  # records
     *INGEST,  # labels
+    *INGEST,  # ingests
     "between-trials",
     "after-version:1",
     "after-cas",
@@ -74,9 +75,11 @@ FIRST_TRAINING = [
 BEFORE_THE_LEASE = [
     *INGEST,  # records
     *INGEST,  # labels
+    *INGEST,  # ingests
     "chunk-scored",
     "before-commit",  # predictions
     "chunk-committed",
+    "sink-chunk-sent",
     *INGEST,  # measurements
     "verdict-computed",
     "verdict-before-outbox",
@@ -107,6 +110,8 @@ ALONE = [
     "between-aliases:2",
     "after-alias",
 ]
+# Killed in tests/flows/steps/test_erasing.py: no part of the loop.
+ELSEWHERE = ["erased-from-newest", "erased-from-file"]
 EVENTS = ("before-event", "event-sent")
 SEEDS = (1, 2, 3)
 
@@ -195,7 +200,7 @@ def stretch(stage: Stage, ready: Path, home: Path, days: list[int]) -> Stretch:
 
 def outcome(home: Path) -> dict[str, Any]:
     """Read what a home holds, but for what differs between two homes: ids and wall clocks."""
-    return {**ledger(home), **lake(home), **mlflow(home)}
+    return {**ledger(home), **lake(home), **mlflow(home), "sink": sink(home)}
 
 
 def ledger(home: Path) -> dict[str, Any]:
@@ -232,6 +237,14 @@ def _rows(table: Path) -> list[str]:
         return []
     with duckdb.connect() as reader:
         return [str(row) for row in reader.execute("from read_parquet($1)", [files]).fetchall()]
+
+
+def sink(home: Path) -> list[tuple[Any, ...]]:
+    """Read what the user's own table got, sorted; a doubled row stands there twice."""
+    if not (home / "sink.db").exists():
+        return []
+    with closing(sqlite3.connect(home / "sink.db")) as theirs:
+        return sorted(theirs.execute("select * from predictions").fetchall())
 
 
 def mlflow(home: Path) -> dict[str, Any]:
@@ -362,5 +375,5 @@ def test_every_failpoint_of_the_code_has_its_case() -> None:
         for file in (CLONE / package).rglob("*.py")
         for name in re.findall(r'^ +failpoint\("(.+?)"\)', file.read_text("utf-8"), re.MULTILINE)
     }
-    points = [*FIRST_TRAINING, *BEFORE_THE_LEASE, *BEFORE_A_VERSION, *ALONE]
+    points = [*FIRST_TRAINING, *BEFORE_THE_LEASE, *BEFORE_A_VERSION, *ALONE, *ELSEWHERE]
     assert named == {point.partition(":")[0] for point in points}

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from components.errors import SourceError
+from components.checks import ABSENT
+from components.errors import DriftwheelError, SourceError
 from components.pipelines import Pipeline, read_pipeline
 from components.records import to_frame
 from components.stores.lake import Lake
@@ -110,10 +112,10 @@ def test_day_by_day_ends_where_all_at_once_does(
         )
 
 
-def test_two_ingests_at_once_end_as_one(lake: Lake, bikeshare: Pipeline) -> None:
+def test_four_ingests_at_once_end_as_one(lake: Lake, bikeshare: Pipeline) -> None:
     ingest(lake, bikeshare, as_of=utc("2011-02-01"))
     command = [sys.executable, "-c", INGEST, str(bikeshare.file), lake.root]
-    days = ("2011-03-01", "2011-03-10")
+    days = ("2011-03-01", "2011-03-10", "2011-03-10", "2011-03-09")
     children = [
         subprocess.Popen([*command, day, "nowhere", "1"], cwd=CLONE, stderr=subprocess.PIPE)
         for day in days
@@ -262,6 +264,98 @@ def test_a_feature_that_is_added_later_fills_the_past_without_rewriting_it(
     assert also_changed == utc("2011-01-20")
 
 
+# --- what was taken before ----------------------------------------------------------------------
+
+
+def test_a_file_that_was_taken_whole_is_not_read_again_under_any_name(
+    lake: Lake, tmp_path: Path
+) -> None:
+    feed = Feed(tmp_path, source={"path": "days"})
+    (tmp_path / "days").mkdir()
+    feed.path = tmp_path / "days" / "monday.csv"
+    feed.hold("2011-01-01,1,Clear,5", "2011-01-02,hot,Clear,5")
+    assert ingest(lake, feed.pipeline, as_of=JUNE) == Ingested(1, 1, 1, 0)
+    feed.path.rename(tmp_path / "days" / "moved.csv")
+    before = versions(lake, "bikes"), lake.version("bikes", "ingests")
+    assert ingest(lake, feed.pipeline, as_of=JUNE + pd.Timedelta("1D")).already == 1
+    assert (versions(lake, "bikes"), lake.version("bikes", "ingests")) == before
+    assert ingest(lake, feed.pipeline, as_of=JUNE, again=True).already == 1
+    noted = lake.read("bikes", "ingests").sort_by("number").to_pylist()
+    assert [(row["part"], row["rows"], row["new"]) for row in noted] == [
+        ("monday.csv", 2, 1),
+        ("moved.csv", 2, 0),
+    ]
+
+
+def test_a_file_of_which_something_was_not_known_yet_is_read_again(lake: Lake, feed: Feed) -> None:
+    feed.hold("2011-01-01,1,Clear,5", "2011-01-05,2,Clear,5")
+    assert ingest(lake, feed.pipeline, as_of=utc("2011-01-01")).records == 1
+    label_is_out = ingest(lake, feed.pipeline, as_of=utc("2011-01-02"))
+    assert (label_is_out.records, label_is_out.labels) == (0, 1)
+    assert ingest(lake, feed.pipeline, as_of=utc("2011-01-05")).records == 1
+    assert ingest(lake, feed.pipeline, as_of=utc("2011-01-06")).labels == 1
+
+
+def test_a_file_is_read_again_when_the_pipeline_file_reads_it_otherwise(
+    lake: Lake, feed: Feed, tmp_path: Path
+) -> None:
+    feed.hold("2011-01-01,99,Clear,5")
+    stricter = Feed(tmp_path, columns={"temp": {"kind": "number", "max": 50}})
+    assert ingest(lake, stricter.pipeline, as_of=JUNE).quarantined == 1
+    assert ingest(lake, feed.pipeline, as_of=JUNE).records == 1
+
+
+def test_late_rows_are_counted(lake: Lake, feed: Feed) -> None:
+    feed.hold("2011-01-05,1,Clear,5")
+    assert ingest(lake, feed.pipeline, as_of=utc("2011-01-10")).late == 0
+    feed.hold("2011-01-05,1,Clear,5", "2011-01-03,2,Clear,5", "2011-01-11,2,Clear,5")
+    done = ingest(lake, feed.pipeline, as_of=utc("2011-01-12"))
+    assert (done.records, done.late, done.already) == (2, 1, 1)
+    newest = lake.read("bikes", "ingests").sort_by("number").to_pylist()[-1]
+    assert (newest["new"], newest["late"], newest["already"]) == (2, 1, 1)
+
+
+def test_rows_that_come_later_than_stated_are_set_aside_and_stay_there(
+    lake: Lake, tmp_path: Path
+) -> None:
+    feed = Feed(tmp_path, source={"path": "bikes.csv", "lateness": "3d"})
+    feed.hold("2011-01-09,1,Clear,5")
+    ingest(lake, feed.pipeline, as_of=utc("2011-01-10"))
+    held = ["2011-01-09,1,Clear,5", "2011-01-08,2,Clear,5", "2011-01-02,3,Clear,5"]
+    feed.hold(*held)
+    done = ingest(lake, feed.pipeline, as_of=utc("2011-01-12"))
+    assert (done.records, done.labels, done.late, done.quarantined) == (1, 1, 1, 1)
+    # An ingest that finds nothing new moves the watermark, too.
+    ingest(lake, feed.pipeline, as_of=utc("2011-01-20"))
+    line = content(lake, "bikes", "quarantine").iloc[0]
+    assert line["rule"] == "must arrive within 3d of being known"
+    assert line["record_id"] == "2011-01-02T00:00:00Z"
+    feed.hold(*held, "2011-01-13,1,Clear,5", "2011-01-18,1,Clear,5")
+    done = ingest(lake, feed.pipeline, as_of=utc("2011-01-21"))
+    assert (done.records, done.late, done.quarantined) == (1, 1, 1)
+
+
+# --- labels in a table of their own -------------------------------------------------------------
+
+
+def test_labels_of_their_own_table_come_with_their_own_times(lake: Lake, tmp_path: Path) -> None:
+    truth = {"path": "truth.csv", "id": "trip", "time": "landed"}
+    feed = Feed(tmp_path, label_delay=None, labels=truth, id="trip")
+    feed.hold("1,2011-01-01,1,Clear", "2,2011-01-02,2,Clear", header="trip,at,temp,weather")
+    lines = ["trip,landed,count", "1,2011-01-03,5", "2,2011-01-04,many", "2,2011-01-05,6", ",?,7"]
+    (tmp_path / "truth.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    done = ingest(lake, feed.pipeline, as_of=utc("2011-01-04"))
+    assert (done.records, done.labels) == (2, 1)
+    done = ingest(lake, feed.pipeline, as_of=JUNE)
+    assert (done.records, done.labels) == (0, 1)
+    labels = content(lake, "bikes", "labels")
+    assert list(labels["label"]) == [5.0, 6.0]
+    assert labels["event_time"].isna().all()
+    aside = content(lake, "bikes", "quarantine")
+    assert set(aside["source"]) == {"truth.csv"}
+    assert sorted(aside["column"]) == ["count", "landed", "trip"]
+
+
 # --- what is set aside --------------------------------------------------------------------------
 
 
@@ -297,9 +391,46 @@ def test_an_unreadable_source_leaves_the_tables_alone(lake: Lake, feed: Feed) ->
     ingest(lake, feed.pipeline, as_of=JUNE)
     before = versions(lake, "bikes")
     feed.hold("2011-01-01,1", header="at,temp")
-    with pytest.raises(SourceError, match="'weather'"):
+    with pytest.raises(SourceError, match="'count'"):
         ingest(lake, feed.pipeline, as_of=JUNE)
     assert versions(lake, "bikes") == before
+
+
+def test_a_feature_that_a_file_lacks_is_null_and_one_line_says_so(
+    lake: Lake, tmp_path: Path
+) -> None:
+    feed = Feed(tmp_path, source={"path": "days"})
+    (tmp_path / "days").mkdir()
+    feed.path = tmp_path / "days" / "1.csv"
+    feed.hold("2011-01-01,1,Clear,5")
+    feed.path = tmp_path / "days" / "2.csv"
+    feed.hold("2011-01-02,1,Clear,5", "2011-01-03,1,Mist,5", header="at,tempp,weather,count")
+    done = ingest(lake, feed.pipeline, as_of=JUNE)
+    assert (done.records, done.quarantined) == (3, 1)
+    assert list(content(lake, "bikes", "records")["temp"].isna()) == [False, True, True]
+    line = content(lake, "bikes", "quarantine").iloc[0]
+    assert (line["column"], line["rule"], line["value"]) == ("temp", ABSENT, "tempp")
+    assert ingest(lake, feed.pipeline, as_of=JUNE, again=True).quarantined == 0
+
+
+def test_a_source_that_ends_half_way_commits_nothing(lake: Lake, tmp_path: Path) -> None:
+    feed = Feed(tmp_path, source={"path": "days"})
+    (tmp_path / "days").mkdir()
+    feed.path = tmp_path / "days" / "1.csv"
+    feed.hold("2011-01-01,1,Clear,5")
+    ingest(lake, feed.pipeline, as_of=JUNE)
+    before = versions(lake, "bikes"), lake.version("bikes", "ingests")
+    feed.path = tmp_path / "days" / "2.csv"
+    feed.hold("2011-01-02,1,Clear,5")
+    good = pa.table({"at": ["2011-01-03"], "temp": [1], "weather": ["Mist"], "count": [1]})
+    pq.write_table(good, tmp_path / "days" / "3.parquet")
+    whole = (tmp_path / "days" / "3.parquet").read_bytes()
+    (tmp_path / "days" / "3.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DriftwheelError, match=r"3\.parquet"):
+        ingest(lake, feed.pipeline, as_of=JUNE)
+    assert (versions(lake, "bikes"), lake.version("bikes", "ingests")) == before
+    (tmp_path / "days" / "3.parquet").write_bytes(whole)
+    assert ingest(lake, feed.pipeline, as_of=JUNE).records == 2
 
 
 def test_columns_named_like_words_of_the_query_do_no_harm(lake: Lake, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from components.answers import Answers
 from components.errors import NotEnoughHistoryError, ParityError, TrainingError
+from components.faults import Fault
 from components.models.fitting import Fitted
 from components.packages.scorer import Scorer
 from components.pipelines import Pipeline, parse_duration
@@ -23,6 +24,7 @@ from flows.steps.replay import Replayed, Stretch, first_recipe, replay
 from flows.steps.replay_score import joined, score_with_interval
 from flows.steps.rivals import NAIVE
 from flows.steps.snapshots import join_labels, newest_known
+from monitoring import diagnosis
 from monitoring.policies import History, Verdict
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
@@ -91,7 +93,7 @@ class Fits:
 def past_of(rows: pd.DataFrame) -> Past:
     """Take each record as known at its event, and its label as known at `known_time`."""
     records = rows.drop(columns=["known_time", "label"]).assign(known_time=rows["event_time"])
-    return Past.of(records, rows.loc[rows["label"].notna()].drop(columns="heat"))
+    return Past.of(records, rows.loc[rows["label"].notna()].drop(columns="heat"), pipeline())
 
 
 def run(rows: pd.DataFrame, text: str, **fields: Any) -> Replayed:
@@ -310,7 +312,7 @@ def versions(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_the_past_says_what_the_lake_would_have_said(
     versions: tuple[pd.DataFrame, pd.DataFrame], moment: float
 ) -> None:
-    past = Past.of(*versions)
+    past = Past.of(*versions, pipeline())
     records, labels = (newest_known(each[each["known_time"] <= day(moment)]) for each in versions)
     for found, expected in (
         (past.records_known(day(moment)), records),
@@ -325,7 +327,7 @@ def test_the_past_says_what_the_lake_would_have_said(
 def test_a_record_is_scored_as_first_known_against_the_label_as_finally_known(
     versions: tuple[pd.DataFrame, pd.DataFrame], rows: pd.DataFrame
 ) -> None:
-    scored = Past.of(*versions).scored
+    scored = Past.of(*versions, pipeline()).scored
     assert scored["heat"].tolist() == rows["heat"].tolist()
     assert (scored["known_time"] == scored["event_time"]).all()
     np.testing.assert_array_equal(scored["label"], rows["label"] * 2)
@@ -337,7 +339,7 @@ def test_a_late_record_is_predicted_by_whoever_is_in_charge_when_it_comes(
     records = rows.drop(columns=["known_time", "label"])
     late = records["event_time"] + pd.Timedelta(days=3)
     labels = rows.loc[rows["label"].notna()].drop(columns="heat")
-    done = run_on(Past.of(records.assign(known_time=late), labels), "periodic:5d")
+    done = run_on(Past.of(records.assign(known_time=late), labels, pipeline()), "periodic:5d")
     for number, (stretch, _) in enumerate(done.predicted):
         assert set(stretch["version"]) == {str(number + 1)}
         assert (stretch["event_time"] > day(30 + 5 * number - 3)).all()
@@ -467,3 +469,42 @@ def test_the_stretch_ends_where_the_events_do(rows: pd.DataFrame) -> None:
     )
     assert stretch == Stretch(day(0), day(31), rows["event_time"].max())
     assert timedelta(days=48) < stretch.end - stretch.start
+
+
+# --- data faults ---------------------------------------------------------------------------------
+
+
+def test_a_backtest_learns_nothing_from_a_fault_and_waits_while_it_stands(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = rows.copy()
+    bad = (broken["event_time"] >= day(24)) & (broken["event_time"] < day(26))
+    broken.loc[bad, "heat"] *= 1000
+    known = Fault(day(24), day(26), "unit_changed", "heat", "1000 times", 12)
+
+    def diagnose(records: Any, *_: Any, since: Any, **__: Any) -> Any:
+        seen = records["event_time"].max() >= known.since
+        return (known,) if seen and (since is None or known.until > since) else ()
+
+    monkeypatch.setattr(diagnosis, "diagnose", diagnose)
+    fits = Fits(monkeypatch)
+    done = run(broken, "drift")
+    assert done.data_faults == 1
+    said = [(one.at, one.event, one.reason) for one in done.timeline if one.event]
+    assert [(at, event) for at, event, _ in said[:4]] == [
+        (day(30), "data_fault"),
+        (day(30), "data_fault"),
+        (day(42), "data_fault"),
+        (day(42), "promoted"),
+    ]
+    assert said[0][2] == "unit_changed in heat: 1000 times"
+    assert "nothing is trained while a data fault stands" in said[1][2]
+    assert said[2][2].startswith("discarded: the feed has been clean for two windows")
+    assert "put off by a data fault" in said[3][2]
+    spoilt = set(broken.loc[bad, "event_time"])
+    assert fits.all
+    for _, trained in fits.all[1:]:
+        assert not spoilt & set(trained.rows["event_time"])
+    scored, _ = joined(done.predicted)
+    expected = rows[(rows["event_time"] > day(30)) & rows["label"].notna()]
+    assert scored["event_time"].tolist() == expected["event_time"].tolist()

@@ -172,6 +172,7 @@ def test_the_requests_own_moment_is_what_is_known(trained, day, monkeypatch) -> 
         raise StoreError("enough seen")
 
     monkeypatch.setattr(retraining, "take_snapshot", look)
+    trained.ingest(day(100))
     request = trained.ask(day(100))
     with pytest.raises(StoreError, match="enough seen"):
         trained.carry(request.id)

@@ -14,10 +14,11 @@ from components.metrics import metric_value
 from components.stores.ledger import Outcome
 from driftwheel.demo.summing_up import sum_up
 from driftwheel.reading import _newest_quality, print_status
+from flows.steps.measuring import looks_due, read_measurements, windows_due
 from flows.steps.rivals import NAIVE
 from flows.steps.scoring import score
 from flows.steps.snapshots import labels_known
-from flows.steps.watching import looks_due, read_measurements, watch, windows_due
+from flows.steps.watching import watch
 
 
 def until(care, moment: pd.Timestamp) -> None:
@@ -259,7 +260,7 @@ def test_the_status_shows_the_newest_live_error_that_can_tell(slow, day) -> None
     assert (shown["drift_window"], shown["drift"]) == (day(42).isoformat(), None)
     console = Console(record=True, width=200)
     about = {"pipeline": "bikes", "champion": "naive", "since": None, "metric": "mae"}
-    rest = {"pending": [], "last_decision": None, "moved_by_hand": []}
+    rest = {"pending": [], "last_decision": None, "moved_by_hand": [], "data_faults": []}
     print_status(console, [{**about, **shown, **rest}])
     assert "mae, 7d to 2024-01-29" in console.export_text()
 
@@ -290,14 +291,19 @@ def test_labels_with_times_of_their_own_are_looked_at_as_they_come(trickling, da
     assert live_errors(trickling, day(42))[day(21)].rows == 56
 
 
-def test_windows_long_past_are_not_looked_at_for_labels(trickling, day, monkeypatch) -> None:
+def test_windows_long_past_are_looked_at_once_they_are_mature_not_before(
+    trickling, day, monkeypatch
+) -> None:
     until(trickling, day(28))
     look(trickling, day(28))
+    until(trickling, day(36))
+    due = looks_due(trickling.home, trickling.pipeline, as_of=day(36))
+    assert [one.window.end for one in due] == [day(21)]
+    monkeypatch.setattr("flows.steps.measuring.LOOK_BACK", 1)
+    assert looks_due(trickling.home, trickling.pipeline, as_of=day(36)) == []
     until(trickling, day(42))
     due = looks_due(trickling.home, trickling.pipeline, as_of=day(42))
-    assert [one.window.end for one in due] == [day(21)]
-    monkeypatch.setattr("flows.steps.watching.LOOK_BACK", 1)
-    assert looks_due(trickling.home, trickling.pipeline, as_of=day(42)) == []
+    assert [one.window.end for one in due] == [day(21)], "its slowest label takes 20 days"
 
 
 # --- beside the naive baseline -------------------------------------------------------------------

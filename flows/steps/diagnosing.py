@@ -1,0 +1,327 @@
+"""Look for data faults in what the lake holds, write them down, say what stands.
+
+A look goes over what is new since the look before, and over what may still have changed: each
+moment gives the same faults whether the loop has run daily, weekly, or once.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from components.fallbacks import ONLY_THE_MISSING
+from components.faults import Fault
+from components.known_faults import Faults, KnownFault, choose_open, faults_at
+from components.pipelines import Pipeline
+from components.records import (
+    EVENT_TIME,
+    KNOWN_TIME,
+    LABELS,
+    QUARANTINE,
+    RECORDS,
+    to_frame,
+)
+from flows.steps.leasing import Clock
+from flows.steps.snapshots import labels_known, records_known
+from monitoring import diagnosis
+
+if TYPE_CHECKING:
+    from components.stores.ledger import Ledger
+    from flows.steps.home import Home
+
+_LOOKED = "faults:looked"
+"""The mark of the newest look: its moment, the tables' versions, the rows it took as settled."""
+_ENDING = "faults:ending"
+_BY_THEMSELVES = "auto"
+_NEVER = pd.Timestamp("2262-01-01", tz="UTC").as_unit("us")
+_TABLES = (RECORDS, LABELS, QUARANTINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look sees: everything known at its moment, or what a part of it needs.
+
+    Attributes
+    ----------
+    records, labels, quarantine : DataFrame
+        As the lake holds them, each record and label in its newest version.
+    since : Timestamp or None
+        Periods from here on are judged; None: all of them.
+
+    """
+
+    records: pd.DataFrame
+    labels: pd.DataFrame
+    quarantine: pd.DataFrame
+    since: pd.Timestamp | None = None
+
+    def faults(self, pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
+        """Diagnose it."""
+        return diagnosis.diagnose(
+            self.records, self.labels, self.quarantine, pipeline, as_of=as_of, since=self.since
+        )
+
+    def count(self, fault: Fault) -> int:
+        """Count the records that a fault spoils."""
+        return int(fault.concerns(self.records).sum())
+
+
+def period_of(pipeline: Pipeline) -> timedelta:
+    """Say how long the stretch is that is judged as one, at least."""
+    return pipeline.diagnosis.period or timedelta(days=1)
+
+
+def settled_by(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
+    """Say up to which known time the look at `last` had surely seen everything.
+
+    A row may reach the lake after a look at a moment by which it was known: the last window,
+    and at least two periods, are taken as new each time.
+    """
+    return last - max(pipeline.monitor.window, 2 * period_of(pipeline))
+
+
+def judged_since(
+    records: pd.DataFrame, labels: pd.DataFrame, pipeline: Pipeline, *, last: pd.Timestamp
+) -> pd.Timestamp:
+    """Say from which event time on a look after the one at `last` has to judge.
+
+    That is the earliest event of which something new may be known, records or labels; never
+    farther back than the reference, so that one late row does not reopen years.
+    """
+    settled = settled_by(pipeline, last)
+    new = [rows.loc[rows[KNOWN_TIME] > settled, EVENT_TIME].min() for rows in (records, labels)]
+    earliest = min([settled, *(pd.Timestamp(time) for time in new if pd.notna(time))])
+    return max(earliest, last - pipeline.diagnosis.reference)
+
+
+def read_since(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
+    """Say from which event time on a look after the one at `last` has to read.
+
+    It judges from at most one reference back, and what was normal then is learnt from two more.
+    """
+    whole_days = (last - 3 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
+    return whole_days - 2 * pd.Timedelta(period_of(pipeline))
+
+
+def look_for_faults(
+    home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, clock: Clock, flow_run_id: str = ""
+) -> Faults:
+    """Diagnose what is new by `as_of`, and write down what was found, each fault once.
+
+    Looking twice at the same moment changes nothing. A moment before the newest look is
+    looked at as a whole.
+
+    Returns
+    -------
+    Faults
+        Found just now, blocking, set aside; as known at `as_of`.
+
+    Raises
+    ------
+    StoreError
+        If the tables do not exist yet.
+
+    """
+    ledger, name = home.ledger, pipeline.name
+    versions = {table: home.lake.version(name, table) for table in _TABLES}
+    mark = json.loads(ledger.mark(name, _LOOKED) or "null")
+    if mark is None or mark["versions"] != versions or _moment(mark) != as_of:
+        last = _last_look(home, pipeline, mark, as_of)
+        seen = _seen(home, pipeline, as_of=as_of, last=last)
+        found = seen.faults(pipeline, as_of=as_of)
+        ledger.record_faults(
+            name, found, as_of=as_of, now=clock(), count=seen.count, flow_run_id=flow_run_id
+        )
+        if ledger.mark(name, _ENDING) == _BY_THEMSELVES:
+            window = pd.Timedelta(pipeline.monitor.window)
+            ledger.end_clean_faults(name, window=window, as_of=as_of, now=clock())
+        if mark is None or _moment(mark) <= as_of:
+            settled = _settled(home, pipeline, settled_by(pipeline, as_of))
+            looked = {"as_of": as_of.isoformat(), "versions": versions, "settled": settled}
+            ledger.set_mark(name, _LOOKED, json.dumps(looked))
+    return faults_now(home, pipeline, as_of=as_of)
+
+
+def faults_now(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> Faults:
+    """Say what is known of faults at a moment, without looking."""
+    known = home.ledger.faults(pipeline.name)
+    return faults_at(known, as_of, window=pipeline.monitor.window)
+
+
+def standing(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
+    """List the faults whose rows are set aside at a moment: open or discarded."""
+    return faults_now(home, pipeline, as_of=as_of).aside
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The faults that scoring has to reckon with.
+
+    Attributes
+    ----------
+    faults : tuple of Fault
+        Open or discarded; one that is open in the newest period judged has no end yet.
+    discarded : frozenset of str
+        Keys of those that are discarded.
+
+    """
+
+    faults: tuple[Fault, ...] = ()
+    discarded: frozenset[str] = frozenset()
+
+
+def faults_in_force(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> InForce:
+    """Say which faults the values of a record known by `as_of` may suffer from."""
+    last = last_look(home, pipeline, as_of=as_of)
+    known = home.ledger.faults(pipeline.name)
+    return in_force(known, pipeline, as_of=as_of, last=last)
+
+
+def in_force(
+    known: Iterable[KnownFault],
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    last: pd.Timestamp | None,
+) -> InForce:
+    """Say which of the known faults are in force; `last` is when the data was looked at last."""
+    seen = [(one, fault) for one in known if (fault := one.at(as_of)) is not None]
+    discarded = [fault for one, fault in seen if one.state_at(as_of) == "discarded"]
+    going_on = (fault for one, fault in seen if one.state_at(as_of) == "open")
+    stretched = [
+        _going_on(fault)
+        if last is not None and fault.until >= last - period_of(pipeline)
+        else fault
+        for fault in going_on
+    ]
+    return InForce(
+        tuple(sorted((*stretched, *discarded))), frozenset(fault.key for fault in discarded)
+    )
+
+
+def _going_on(fault: Fault) -> Fault:
+    """Let a fault reach what comes in; where it spoils single records, only missing values do."""
+    if fault.fault in ONLY_THE_MISSING:
+        return replace(fault, until=_NEVER, ids=())
+    return fault if fault.ids else replace(fault, until=_NEVER)
+
+
+def mended(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
+    """List the faults whose rows were read again: the newest version of a record is right."""
+    known = home.ledger.faults(pipeline.name)
+    seen = ((one.at(as_of), one.state_at(as_of)) for one in known)
+    return tuple(fault for fault, state in seen if fault is not None and state == "reingested")
+
+
+def last_look(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> pd.Timestamp | None:
+    """Say when the data was last looked at, by `as_of`; None if it never was."""
+    mark = json.loads(home.ledger.mark(pipeline.name, _LOOKED) or "null")
+    return None if mark is None else min(_moment(mark), as_of)
+
+
+@contextmanager
+def ending_by_themselves(ledger: "Ledger", pipeline: str) -> Iterator[None]:
+    """Let faults of which the feed is clean again end without a person, as in a backtest."""
+    ledger.set_mark(pipeline, _ENDING, _BY_THEMSELVES)
+    try:
+        yield
+    finally:
+        ledger.set_mark(pipeline, _ENDING, "")
+
+
+def read_again(
+    home: "Home",
+    pipeline: Pipeline,
+    named: str,
+    *,
+    who: str,
+    why: str,
+    as_of: pd.Timestamp,
+    clock: Clock,
+) -> tuple[KnownFault, bool]:
+    """End a fault as mended where a new look at the whole of the data does not see it any more.
+
+    Returns
+    -------
+    KnownFault, bool
+        The fault, and whether it is gone; one that is still seen stays open.
+
+    Raises
+    ------
+    InvalidInputError
+        If `named` is not one open fault.
+
+    """
+    one = choose_open(home.ledger.faults(pipeline.name), pipeline.name, named)
+    seen = _seen(home, pipeline, as_of=as_of, last=None)
+    if any(_same(one.fault, found) for found in seen.faults(pipeline, as_of=as_of)):
+        return one, False
+    ended = home.ledger.end_fault(
+        pipeline.name, one.key, how="reingested", who=who, why=why, as_of=as_of, now=clock()
+    )
+    return ended, True
+
+
+def look_at_source(pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
+    """Diagnose the source itself, as known by `as_of`; nothing is written."""
+    from components.sources import deliver
+    from flows.steps.snapshots import newest_known, with_event_times
+
+    delivery = deliver(pipeline, as_of=as_of)
+    records = newest_known(delivery.records)
+    labels = with_event_times(newest_known(delivery.labels), records)
+    return Seen(records, labels, delivery.quarantine).faults(pipeline, as_of=as_of)
+
+
+def _same(one: Fault, other: Fault) -> bool:
+    named = (one.fault, one.column) == (other.fault, other.column)
+    return named and one.since < other.until and other.since < one.until
+
+
+def _moment(mark: dict[str, Any]) -> pd.Timestamp:
+    return pd.Timestamp(mark["as_of"]).as_unit("us")
+
+
+def _last_look(
+    home: "Home", pipeline: Pipeline, mark: dict[str, Any] | None, as_of: pd.Timestamp
+) -> pd.Timestamp | None:
+    """Say from which look one can go on; None where everything has to be looked at."""
+    if mark is None or as_of < _moment(mark):
+        return None
+    last = _moment(mark)
+    # Rows that were known long before that look, and came into the lake only after it.
+    behind = _settled(home, pipeline, settled_by(pipeline, last)) != mark["settled"]
+    return None if behind else last
+
+
+def _settled(home: "Home", pipeline: Pipeline, moment: pd.Timestamp) -> dict[str, int]:
+    """Count the rows that were known by a moment."""
+    asked = "select count(*) as n from this where known_time <= $moment"
+    return {
+        table: int(
+            home.lake.open(pipeline.name, table)
+            .query(asked, params={"moment": moment})
+            .column("n")[0]
+            .as_py()
+        )
+        for table in (RECORDS, LABELS)
+    }
+
+
+def _seen(
+    home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, last: pd.Timestamp | None
+) -> Seen:
+    since = None if last is None else read_since(pipeline, last)
+    records = records_known(home.lake, pipeline, as_of=as_of, since=since)
+    labels = labels_known(home.lake, pipeline, as_of=as_of, since=since)
+    where = "known_time <= $as_of or known_time is null"
+    quarantine = to_frame(
+        home.lake.read(pipeline.name, QUARANTINE, where=where, params={"as_of": as_of})
+    )
+    if last is None:
+        return Seen(records, labels, quarantine)
+    return Seen(records, labels, quarantine, judged_since(records, labels, pipeline, last=last))

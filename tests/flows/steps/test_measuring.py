@@ -1,0 +1,175 @@
+"""Live error says in which state its labels are, and stays what it was as known at a moment."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.faults import Fault
+from components.stores.ledger import Outcome
+from flows.steps.measuring import (
+    curve_of,
+    look_again,
+    looks_due,
+    measure,
+    measure_and_write,
+    quality_of,
+    windows_due,
+)
+from flows.steps.scoring import score
+from flows.steps.snapshots import take_snapshot
+from monitoring.windows import Window
+
+HOUR = pd.Timedelta("1h")
+
+
+@pytest.fixture
+def late(fresh, day):
+    """Give a pipeline without a model: 48 rows a day, labels of large counts take 30 h."""
+    chance = np.random.default_rng(2)
+    at = pd.Series(pd.date_range(day(0), day(40), freq="30min", inclusive="left"))
+    count = chance.normal(100, 10, len(at)).round(3)
+    counted = at + pd.to_timedelta(np.where(count > 105, 30, 1), unit="h")
+    written = {"at": at, "counted": counted}
+    rows = pd.DataFrame({name: t.dt.strftime("%Y-%m-%dT%H:%M:%S") for name, t in written.items()})
+    rows = rows.assign(heat=chance.normal(size=len(at)).round(4), weather="clear", count=count)
+    rows.loc[::50, ["count", "counted"]] = None  # nobody ever counts these
+    fresh.write(rows)
+    fresh.change(label_delay=None, label_time="counted")
+    fresh.ingest(day(14))
+    outcome = Outcome(pipeline="bikes", what="refused", who="Ada", why="no gain", as_of=day(14))
+    fresh.ledger.record(outcome, now=fresh.clock())
+    return fresh
+
+
+def until(care, moment: pd.Timestamp) -> None:
+    care.ingest(moment)
+    score(care.home, care.pipeline, as_of=moment)
+
+
+def named(measured) -> dict:
+    return {one.name: one for one in measured}
+
+
+def look_at(care, window: Window, moment: pd.Timestamp, **more):
+    return named(quality_of(care.home, care.pipeline, window, as_known_at=moment, **more))
+
+
+def test_a_window_is_corrected_when_it_ends_and_mature_once_its_labels_are_in(late, day) -> None:
+    window = Window(day(14), day(21))
+    until(late, day(21))
+    young = look_at(late, window, day(21))["live_error"]
+    until(late, day(23))
+    grown = look_at(late, window, day(23))["live_error"]
+
+    assert "; corrected: 308 of 336 rows have a label (92 %)" in young.reason
+    assert "(95 %: " in young.reason
+    assert "mature from 2024-01-23 06:00:00" in young.reason
+    assert "; mature: 329 of 336 rows have a label (98 %)" in grown.reason
+    assert young.status != "cannot_tell"
+    assert young.value == pytest.approx(grown.value, rel=0.05)
+
+
+def test_the_same_day_asked_twice_gives_the_same_bytes(late, day) -> None:
+    window, then = Window(day(14), day(21)), day(21.5)
+    until(late, then)
+
+    def asked() -> tuple[str, str]:
+        found = [
+            *measure(late.home, late.pipeline, window, None, as_of=then),
+            *quality_of(late.home, late.pipeline, window, as_known_at=then, at_maturity=5 * HOUR),
+        ]
+        snapshot = take_snapshot(late.home.lake, late.pipeline, as_of=then)
+        return json.dumps([asdict(one) for one in found], default=str), snapshot.digest
+
+    before = asked()
+    until(late, day(40))
+    corrected = pd.read_csv(late.pipeline.source_path)
+    corrected["count"] += 50
+    corrected["counted"] = day(39).strftime("%Y-%m-%dT%H:%M:%S")
+    late.write(corrected)
+    until(late, day(41))
+    assert late.rows("labels")["record_id"].duplicated().any(), "there are corrections"
+
+    assert asked() == before
+    now = look_at(late, window, day(41))["live_error"]
+    assert now.value > 40, "what is known now is another matter"
+
+
+def test_how_long_labels_take_is_measured_with_every_window(late, day) -> None:
+    until(late, day(21))
+    for window in windows_due(late.home, late.pipeline, as_of=day(21)):
+        measure_and_write(late.home, late.pipeline, window, as_of=day(21), flow_run_id="")
+    rows = late.rows("measurements").set_index("name")
+    told = rows.loc["label_maturity"]
+
+    assert told["method"] == "kaplan_meier"
+    assert told["value"] == pytest.approx(0.98, abs=0.001)
+    assert told["reason"] == (
+        "50 % by 1h, 95 % by 30h, 99 % by 30h of the labels that come; 2.0 % never; "
+        "a fair age is 30h (99 % of those that come)"
+    )
+    curve = curve_of(late.home, late.pipeline, as_of=day(21))
+    assert curve.share_at(2 * HOUR) == pytest.approx(0.98 * 0.69, abs=0.03)
+
+
+def test_a_window_is_looked_at_once_more_when_it_is_mature(late, day) -> None:
+    until(late, day(21))
+    for window in windows_due(late.home, late.pipeline, as_of=day(21)):
+        measure_and_write(late.home, late.pipeline, window, as_of=day(21), flow_run_id="")
+    for moment in (day(21.5), day(22.3), day(22.5), day(28), day(35)):
+        until(late, moment)
+        for look in looks_due(late.home, late.pipeline, as_of=moment):
+            look_again(late.home, late.pipeline, look, as_of=moment, flow_run_id="")
+    rows = late.rows("measurements")
+    looks = rows[rows["name"] == "live_error"].sort_values("known_time")
+
+    assert list(looks["known_time"]) == [day(21), day(22.3)]
+    assert "; mature: " in looks["reason"].iloc[1]
+
+
+def test_rows_of_a_fault_are_measured_neither_as_drift_nor_as_error(late, day) -> None:
+    window = Window(day(14), day(21))
+    until(late, day(23))
+    fault = Fault(day(14), day(17), "frozen", "heat", "0 in all rows", 144)
+    found = look_at(late, window, day(23), faults=[fault])
+
+    assert (found["live_error"].rows, found["labelled_share"].rows) == (188, 192)
+    spoiled = Fault(day(14), day(21), "frozen", "heat", "0 in all rows", 336)
+    nothing = look_at(late, window, day(23), faults=[spoiled])["live_error"]
+    assert (nothing.status, nothing.rows) == ("cannot_tell", 0)
+    assert nothing.reason.endswith("; 336 rows are set aside for a data fault")
+
+
+def test_rows_of_a_fault_are_left_out_of_drift(trained, day) -> None:
+    until(trained, day(77))
+    window, promotion = Window(day(70), day(77)), trained.ledger.champion("bikes")
+
+    def drift(*faults: Fault):
+        return named(
+            measure(trained.home, trained.pipeline, window, promotion, as_of=day(77), faults=faults)
+        )["drift_share"]
+
+    assert (drift().rows, drift().status) == (56, "breach")
+    none = drift(Fault(day(70), day(77), "unit_changed", "heat", "100 times", 56))
+    assert none.status == "cannot_tell"
+    assert "56 rows are set aside" in none.reason
+
+
+def test_what_a_model_learns_from_had_a_fair_chance_of_a_label(late, day) -> None:
+    from components.recipes import Recipe
+    from flows.steps import training
+    from flows.steps.rivals import Rival
+
+    until(late, day(30))
+    snapshot = take_snapshot(late.home.lake, late.pipeline, as_of=day(30))
+    prepared = training.preprocess(snapshot, late.pipeline, Rival())
+    assert prepared.fair_age == 30 * HOUR
+    assert prepared.split.holdout["event_time"].max() == day(30) - 30 * HOUR
+    recipe = Recipe("linear", late.pipeline.windows[0])
+    twin = training.fit_on(prepared.split.train, recipe, late.pipeline, until=prepared.split.cut)
+    assert twin.seen_until == prepared.split.cut - 30 * HOUR
+    served = training.refit(snapshot, twin, late.pipeline)
+    assert served.seen_until == day(30) - 30 * HOUR
