@@ -69,9 +69,9 @@ def start(
 
 def run(arguments: list[str]) -> int:
     """Run one command; give its exit code: 0 done, 1 failed, 2 wrong use or invalid input."""
-    from driftwheel import everyday, expert, onestep
+    from driftwheel import everyday, expert, keeping, onestep, setting_up, trusting
 
-    for panel in (everyday, onestep, expert):
+    for panel in (setting_up, everyday, onestep, trusting, expert, keeping):
         panel.register(app)
     asked = Asked()
     try:

@@ -14,7 +14,7 @@ from components.records import EVENT_TIME, KNOWN_TIME, LABEL
 from components.sources import deliver
 from flows.steps.contenders import Contender, read_contender
 from flows.steps.past import Past
-from flows.steps.replay import Replayed, Stretch, first_recipe, replay
+from flows.steps.replay import Replayed, Stretch, faults_of, first_recipe, replay
 from flows.steps.replay_score import joined, score_with_interval
 from flows.steps.snapshots import first_training
 
@@ -67,7 +67,9 @@ def backtest(
     past = read_past(pipeline)
     stretch = stretch_of(past, pipeline, start=start, end=end)
     told("searching a recipe", 0.0)
-    recipe = first_recipe(past, pipeline, stretch)
+    # Every policy sees the same data faults: they are looked for once.
+    faults = faults_of(past, pipeline, stretch)
+    recipe = first_recipe(past, pipeline, stretch, faults=faults)
     done = [
         replay(
             past,
@@ -75,6 +77,7 @@ def backtest(
             contender,
             stretch,
             recipe=recipe,
+            faults=faults,
             told=_share_told(told, contender, stretch),
         )
         for contender in contenders
@@ -85,7 +88,7 @@ def backtest(
 def read_past(pipeline: Pipeline) -> Past:
     """Read every version of every record and label, with the time at which it was known."""
     delivery = deliver(pipeline, as_of=FAR_FUTURE)
-    return Past.of(delivery.records, delivery.labels)
+    return Past.of(delivery.records, delivery.labels, pipeline, delivery.quarantine)
 
 
 def stretch_of(
@@ -153,6 +156,7 @@ def _row(done: Replayed, pipeline: Pipeline) -> dict[str, Any]:
         "refusals": done.refusals,
         "waits": done.waits,
         "false_alarms": done.false_alarms,
+        "data_faults": done.data_faults,
         "train_seconds": round(done.train_seconds, 3),
         "timeline": [
             {"at": one.at.isoformat(), "score": one.score, "event": one.event, "reason": one.reason}
@@ -171,7 +175,7 @@ def backtest_table(document: dict[str, Any]) -> "Table":
         f"({'lower' if lower else 'higher'} is better), {document['from'][:10]} to "
         f"{document['to'][:10]}, {document['rows_scored']} rows",
         "policy", document["metric"], "95 % interval", "fits", "promoted", "refused", "wait",
-        "false alarms", "fit s",
+        "false alarms", "data faults", "fit s",
     )  # fmt: skip
     rows = sorted(
         document["policies"].items(), key=lambda item: item[1]["score"] * (1 if lower else -1)
@@ -181,7 +185,7 @@ def backtest_table(document: dict[str, Any]) -> "Table":
         made.add_row(
             text, f"{row['score']:.4g}", f"{low:.4g}…{high:.4g}", str(row["retrainings"]),
             str(row["promotions"]), str(row["refusals"]), str(row["waits"]),
-            str(row["false_alarms"]), f"{row['train_seconds']:.1f}",
+            str(row["false_alarms"]), str(row["data_faults"]), f"{row['train_seconds']:.1f}",
         )  # fmt: skip
     return made
 

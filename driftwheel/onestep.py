@@ -36,6 +36,8 @@ def ingest(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = 
         f"{name}: {done.get('records')} records and {done.get('labels')} labels added, "
         f"{done.get('quarantined')} rows set aside"
     )
+    if done.get("late"):
+        words += f"; {done['late']} of the records came late"
     _tell(done, words, as_json=json)
 
 
@@ -48,7 +50,14 @@ def score(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = F
     """Predict what nobody has predicted yet, and log it."""
     done = _step(context, "score", name, as_of)
     by = ", ".join(f"{rows} by version {v}" for v, rows in done["by_version"].items())
-    _tell(done, f"{name}: {done['rows']} records scored{f' ({by})' if by else ''}", as_json=json)
+    words = f"{name}: {done['rows']} records scored{f' ({by})' if by else ''}"
+    if done.get("stood_in"):
+        words += f"; {done['stood_in']} with a stand-in for a faulty value"
+    if done.get("refused"):
+        words += f"; {done['refused']} wait for the end of a data fault"
+    if "sent" in done:
+        words += f"; {done['sent']} predictions sent to the sink"
+    _tell(done, words, as_json=json)
 
 
 def monitor(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:
@@ -80,10 +89,25 @@ def reconcile(
 
 
 def maintain(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:
-    """Merge the small files of the pipeline's tables."""
+    """Merge small files, delete rows past `retain`, and files that no model needs."""
     done = _step(context, "maintain", name, as_of)
-    merged = ", ".join(f"{table} {files}" for table, files in done["merged"].items())
-    _tell(done, f"{name}: files merged: {merged or 'none, there is no table yet'}", as_json=json)
+    said = [f"files merged: {_by_table(done['merged']) or 'none, there is no table yet'}"]
+    for field, words in (
+        ("deleted", "rows past retain deleted"),
+        ("vacuumed", "files removed"),
+        ("kept", "old versions kept for models"),
+    ):
+        counts = {
+            table: len(found) if isinstance(found, list) else found
+            for table, found in done.get(field, {}).items()
+        }
+        if any(counts.values()):
+            said.append(f"{words}: {_by_table(counts)}")
+    _tell(done, f"{name}: {'; '.join(said)}", as_json=json)
+
+
+def _by_table(counts: dict[str, int]) -> str:
+    return ", ".join(f"{table} {count}" for table, count in counts.items())
 
 
 def _step(

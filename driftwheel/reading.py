@@ -17,9 +17,11 @@ from flows.steps.rivals import NAIVE
 from flows.steps.telling import history_rows
 
 if TYPE_CHECKING:
+    from components.known_faults import KnownFault
     from flows.steps.home import Home
 
-_TROUBLE = {"unreadable": 4, "failed": 3, "data_fault": 3, "open": 2, "moved": 2, "never": 1}
+_TROUBLE = {"unreadable": 4, "failed": 3, "open": 2, "moved": 2, "never": 1}
+_OPEN_FAULT = 3
 _QUALITY = ("window_start", "window", "live_error", "naive_error", "drift_window", "drift")
 
 
@@ -78,6 +80,7 @@ def _standing(home: "Home", pipeline: Pipeline) -> Standing:
     waiting = [r for r in home.ledger.requests(pipeline.name) if r.state != "closed"]
     moved = _moved(home, pipeline.name) if champion else []
     last = decisions[-1] if decisions else None
+    faults = [one for one in home.ledger.faults(pipeline.name) if one.state == "open"]
     row = {
         "pipeline": pipeline.name,
         "champion": champion.version if champion else NAIVE,
@@ -92,9 +95,11 @@ def _standing(home: "Home", pipeline: Pipeline) -> Standing:
             else None
         ),
         "moved_by_hand": moved,
+        "data_faults": [_fault(one) for one in faults],
     }
     trouble = max(
         _TROUBLE.get(last.what, 0) if last else _TROUBLE["never"],
+        _OPEN_FAULT if faults else 0,
         _TROUBLE["open"] if waiting else 0,
         _TROUBLE["moved"] if moved else 0,
     )
@@ -110,6 +115,19 @@ def _not_begun(pipeline: Pipeline) -> dict[str, Any]:
         "pending": [],
         "last_decision": None,
         "moved_by_hand": [],
+        "data_faults": [],
+    }
+
+
+def _fault(known: "KnownFault") -> dict[str, Any]:
+    fault = known.fault
+    return {
+        "key": fault.key,
+        "fault": fault.fault,
+        "column": fault.column,
+        "since": fault.since.isoformat(),
+        "rows": fault.rows,
+        "evidence": fault.evidence,
     }
 
 
@@ -183,7 +201,15 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
             else f"none yet; `driftwheel train {row['pipeline']}` takes the first",
         ),
         *(("alias", moved) for moved in row["moved_by_hand"]),
+        *(("data fault", _fault_in_words(one)) for one in row["data_faults"]),
     ]
+
+
+def _fault_in_words(fault: dict[str, Any]) -> str:
+    return (
+        f"{fault['fault']} in {fault['column']} since {_moment(fault['since'])}: "
+        f"{fault['evidence']} ({fault['rows']} rows set aside; {fault['key']})"
+    )
 
 
 def _window(row: dict[str, Any]) -> str:

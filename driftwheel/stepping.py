@@ -4,18 +4,23 @@ Without a server Prefect would start a temporary one for every command (17 s); t
 run without it, and the person is told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from components.faults import Fault
+from components.known_faults import Ending, blocking, choose_open
+from components.pipelines import Pipeline
 from driftwheel.output import say
 from flows.running import Run, begin, user
 from flows.settings import Settings
 from flows.steps import everyday
-from flows.steps.telling import decision_row, plain, watched_row
+from flows.steps.telling import decision_row, fault_row, plain, watched_row
 from flows.talking import run_flow, talking_to
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from components.stores.ledger import Decision
 
 Told = Callable[[str], None]
@@ -117,7 +122,7 @@ def _maintain(run: Run, pipeline: str) -> dict[str, Any]:
 
     return {
         "pipeline": pipeline,
-        **plain(maintaining.maintain(run.home, run.home.pipeline(pipeline))),
+        **plain(maintaining.maintain(run.home, run.home.pipeline(pipeline), as_of=run.as_of)),
     }
 
 
@@ -208,3 +213,101 @@ def revert_aliases(settings: Settings, pipeline: str, reason: str) -> dict[str, 
     moved = [str(alias) for alias in moved_by_hand(run.home, pipeline)]
     copy_aliases(run.home, pipeline, by_hand=True)
     return {"pipeline": pipeline, "reverted": moved, "who": user(), "why": reason}
+
+
+def diagnose_now(settings: Settings, pipeline: str, as_of: datetime | None) -> dict[str, Any]:
+    """Look for data faults: in what the lake holds, else in the source itself."""
+    from components.records import RECORDS
+    from flows.steps import diagnosing
+
+    run = begin(as_of, settings=settings)
+    spec = run.home.pipeline(pipeline)
+    window = spec.monitor.window
+    if not run.home.lake.exists(pipeline, RECORDS):
+        say(f"{pipeline}: nothing was ingested yet, so the source itself is looked at.")
+        found = diagnosing.look_at_source(spec, as_of=run.as_of)
+        stopping = blocking(found, run.as_of, window=window)
+        return _diagnosis(run, pipeline, [fault_row(one) for one in found], stopping, [])
+    faults = diagnosing.look_for_faults(run.home, spec, as_of=run.as_of, clock=run.clock)
+    rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for one in run.home.ledger.faults(pipeline):
+        if (seen := one.at(run.as_of)) is not None:
+            rows[one.state_at(run.as_of) == "open"].append(fault_row(seen, one))
+    return _diagnosis(run, pipeline, rows[True], faults.blocking, rows[False])
+
+
+def _diagnosis(
+    run: Run,
+    pipeline: str,
+    faults: list[dict[str, Any]],
+    stopping: Sequence[Fault],
+    ended: list[dict[str, Any]],
+) -> dict[str, Any]:
+    return {
+        "pipeline": pipeline,
+        "as_of": run.as_of.isoformat(),
+        "verdict": "data_fault" if faults else "ok",
+        "blocking": bool(stopping),
+        "faults": faults,
+        "ended": ended,
+    }
+
+
+def resolve_fault(
+    settings: Settings, pipeline: str, named: str, how: str, reason: str, as_of: datetime | None
+) -> dict[str, Any]:
+    """End a data fault because the person at the terminal says what it is.
+
+    Without `as_of` a word on rows (accepted, discarded) holds from the newest look on. To read
+    the source again, the moment is now; where the loop lives in a time of its own, as with
+    history that is ingested step by step, it is that of the newest look.
+    """
+    from flows.steps import diagnosing
+
+    run = begin(as_of, settings=settings)
+    spec = run.home.pipeline(pipeline)
+    choose_open(run.home.ledger.faults(pipeline), pipeline, named)
+    last = diagnosing.last_look(run.home, spec, as_of=run.as_of) or run.as_of
+    if how == "reingested":
+        own_time = as_of is None and run.as_of - last > spec.monitor.window
+        moments = [last, run.as_of] if own_time else [run.as_of]
+        return _reingest(settings, run, spec, named, reason, moments)
+    one = run.home.ledger.end_fault(
+        pipeline,
+        named,
+        how=cast("Ending", how),
+        who=user(),
+        why=reason,
+        as_of=(run.as_of if as_of is not None else last).to_pydatetime(),
+        now=run.clock(),
+    )
+    return {"pipeline": pipeline, **fault_row(one.fault, one)}
+
+
+def _reingest(
+    settings: Settings,
+    run: Run,
+    pipeline: Pipeline,
+    named: str,
+    reason: str,
+    moments: "list[pd.Timestamp]",
+) -> dict[str, Any]:
+    """Read the source again and look again, at one moment after the other until it is gone."""
+    from flows.steps.diagnosing import read_again
+
+    row: dict[str, Any] = {}
+    for moment in moments:
+        done = run_step(settings, "ingest", pipeline.name, moment.to_pydatetime())
+        one, gone = read_again(
+            run.home,
+            pipeline,
+            named,
+            who=user(),
+            why=reason,
+            as_of=moment,
+            clock=run.clock,
+        )
+        row = {"pipeline": pipeline.name, **fault_row(one.fault, one), "ingested": done}
+        if gone:
+            break
+    return row

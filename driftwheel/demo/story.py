@@ -11,6 +11,7 @@ import pandas as pd
 from components.errors import ServiceError
 from components.pipelines import Pipeline
 from flows.running import user, wall_clock
+from flows.steps.diagnosing import ending_by_themselves
 from flows.steps.snapshots import first_event, first_training
 from flows.talking import run_flow
 
@@ -40,6 +41,7 @@ class Told:
     verdict: str
     why: str
     decision: "Decision | None" = None
+    data_faults: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,11 +67,13 @@ class Story:
     def tell(self) -> Iterator[Told]:
         """Move time forward, one line of the timeline a step.
 
-        Every step may be done twice: a demo that was killed goes on where it was.
+        Every step may be done twice: a demo that was killed goes on where it was. Nobody is
+        there to say what a data fault was: it ends by itself once the feed is clean.
         """
-        yield self._begin()
-        for number in range(1, self.steps + 1):
-            yield self._step(self.moments[0] + number * STEP)
+        with ending_by_themselves(self.home.ledger, self.pipeline.name):
+            yield self._begin()
+            for number in range(1, self.steps + 1):
+                yield self._step(self.moments[0] + number * STEP)
 
     def _begin(self) -> Told:
         """Ingest what was known at the first training, and train."""
@@ -81,7 +85,8 @@ class Story:
         self._flow("train", as_of=start, who=user())
         decided = [d for d in self.home.ledger.decisions(self.pipeline.name) if d.first]
         first = decided[0] if decided else None
-        return Told(start, 0, None, None, (), "train", "the first training", first)
+        said = self._faults_at(start)
+        return Told(start, 0, None, None, (), "train", "the first training", first, said)
 
     def _first_training(self) -> pd.Timestamp:
         """Find the first training: the file's own, else 91 days into the source."""
@@ -121,6 +126,7 @@ class Story:
             verdict=verdict,
             why=why,
             decision=self._decision_at(moment),
+            data_faults=self._faults_at(moment),
         )
 
     def _verdict_at(self, moment: pd.Timestamp) -> tuple[str, str] | None:
@@ -134,6 +140,12 @@ class Story:
         made = self.home.ledger.decisions(self.pipeline.name)
         found = [d for d in made if d.as_of == moment and d.request_id and not d.first]
         return found[-1] if found else None
+
+    def _faults_at(self, moment: pd.Timestamp) -> tuple[str, ...]:
+        """Read what was found wrong with the data at a moment, and what has ended."""
+        made = self.home.ledger.decisions(self.pipeline.name)
+        found = (d for d in made if d.as_of == moment and d.what == "data_fault")
+        return tuple(d.why for d in found if d.request_id is None)
 
     def _rows_at(self, moment: pd.Timestamp) -> int:
         """Count what was scored at a moment, for a step that is told again."""

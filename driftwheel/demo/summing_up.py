@@ -27,6 +27,7 @@ class Worth:
     loop: float
     naive: float
     decisions: "tuple[Decision, ...]"
+    data_faults: int = 0
 
     def count(self, what: str) -> int:
         """Count the retrainings, after the first training, that came to `what`."""
@@ -50,6 +51,7 @@ class Worth:
             "refusals": self.count("refused"),
             "waits": self.count("wait"),
             "failures": self.count("failed"),
+            "data_faults": self.data_faults,
             "by_reconcile": sum(decision.by_reconcile for decision in self.retrainings),
         }
 
@@ -70,7 +72,7 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
     naive = frozen = naive_now(pipeline, rows[[EVENT_TIME]], labels, as_of=start)
     if first:
         package = open_package(home, digest=first[0].digest, uri=first[0].package_uri)
-        frozen = package.predict(rows[list(pipeline.features)])
+        frozen = package.predict(rows[list(pipeline.inputs)])
     return Worth(
         metric=metric,
         rows=len(rows),
@@ -78,4 +80,5 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
         loop=metric_value(metric, said[LABEL], answers),
         naive=metric_value(metric, truth, naive),
         decisions=tuple(d for d in home.ledger.decisions(pipeline.name) if start <= d.as_of <= end),
+        data_faults=sum(one.found_as_of <= end for one in home.ledger.faults(pipeline.name)),
     )

@@ -14,7 +14,13 @@ from driftwheel.output import table
 if TYPE_CHECKING:
     from components.stores.ledger import Decision
 
-_MARKS = {"promoted": "green", "refused": "yellow", "wait": "yellow", "failed": "red"}
+_MARKS = {
+    "promoted": "green",
+    "refused": "yellow",
+    "wait": "yellow",
+    "failed": "red",
+    "data_fault": "red",
+}
 _HEAD = f"{'date':<10}  {'rows':>5}  {'live':>6}  {'naive':>6}  verdict and why, action"
 
 
@@ -29,6 +35,9 @@ def print_line(console: Console, told: Told) -> None:
     start = f"{told.at.date()!s:<10}  {told.rows or '':>5}  {live:>6}  {naive:>6}  "
     words = f"{told.verdict}: {told.why}" if told.verdict != "hold" else _short(told)
     console.print(start + _wrapped(words, console, len(start)), markup=False)
+    for said in told.data_faults:
+        words = " " * len(start) + _wrapped(f"data fault: {said}", console, len(start))
+        console.print(words, style=_MARKS["data_fault"], markup=False)
     if told.decision is not None:
         _print_decision(console, told.decision, len(start))
 
@@ -89,7 +98,8 @@ def print_summary(console: Console, worth: Worth, seconds: float, home_option: s
     console.print(made)
     console.print(
         f"\n{len(worth.retrainings)} retrainings: {worth.count('promoted')} promoted, "
-        f"{worth.count('refused')} refused, {worth.count('wait')} wait; {seconds:.0f} s\n"
+        f"{worth.count('refused')} refused, {worth.count('wait')} wait; "
+        f"{worth.data_faults} data faults found; {seconds:.0f} s\n"
     )
     for command, what in _further(home_option):
         console.print(f"  {command:<48} {what}", markup=False)
@@ -119,6 +129,7 @@ def line_as_dict(told: Told) -> dict[str, Any]:
         "drifted": list(told.drifted),
         "verdict": told.verdict,
         "reason": told.why,
+        "data_faults": list(told.data_faults),
         "decision": decision_row(told.decision) if told.decision is not None else None,
     }
 

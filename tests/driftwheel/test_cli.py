@@ -390,7 +390,6 @@ def spoil(source: Path, how: str) -> None:
         "missing",
         "empty",
         "header only",
-        "without a column",
         "truncated gzip",
         "no table",
         "a folder",
@@ -405,10 +404,17 @@ def test_a_bad_source_is_exit_code_2_with_the_file(
     said = say("--home", rides, step, "rides")
     assert said.code == 2
     assert "rides.csv" in said.words
-    if how == "without a column":
-        assert "heat" in said.words
-        assert "haet" in said.words
     assert not (rides / "lake").exists()
+
+
+def test_a_source_without_a_feature_is_taken_and_the_fault_is_named(rides: Path, say: Any) -> None:
+    spoil(rides / "pipelines" / "rides.csv", "without a column")
+    said = say("--home", rides, "ingest", "rides", "--as-of", "2024-03-01")
+    assert (said.code, "480 records" in said.out) == (0, True)
+    found = say("--home", rides, "diagnose", "rides", "--as-of", "2024-03-01", "--json")
+    (fault,) = json.loads(found.out)["faults"]
+    assert (fault["fault"], fault["column"]) == ("column_renamed", "heat")
+    assert "haet" in fault["evidence"]
 
 
 def test_a_source_that_breaks_leaves_what_was_ingested(rides: Path, say: Any) -> None:

@@ -1,0 +1,144 @@
+"""`snapshot` and `erase`: the rows a model learnt from, and taking a person out of them."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from driftwheel.app import settings_of
+from driftwheel.onestep import Json, Name
+from driftwheel.output import console, print_json, say, working
+
+if TYPE_CHECKING:
+    from flows.steps.erasing import ErasureReport
+
+PANEL = "Expert"
+
+
+def register(app: typer.Typer) -> None:
+    """Hang these commands into the app."""
+    for command in (snapshot, erase):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def snapshot(
+    context: typer.Context,
+    name: Name,
+    version: Annotated[str, typer.Option("--version", help="The model version.")],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Write the rows here, .parquet or .csv.", show_default=False),
+    ] = None,
+    remaining: Annotated[
+        bool, typer.Option("--remaining", help="Where rows were erased: give those that are left.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Rebuild the rows that a model version learnt from, and check them."""
+    from flows.opening import open_home
+    from flows.steps.rebuilding import check_target, rebuild, write_rows
+
+    home = open_home(settings_of(context))
+    home.pipeline(name)  # a misspelt name is said before anything starts
+    if to is not None:
+        check_target(to)
+    with working(f"rebuilding what version {version} of {name} learnt from"):
+        made = rebuild(home, name, version, remaining=remaining)
+        if to is not None:
+            write_rows(made.rows, to)
+    if json:
+        print_json(
+            {
+                "pipeline": name,
+                "version": version,
+                "snapshot": made.snapshot,
+                "as_of": made.as_of,
+                "rows": len(made.rows),
+                "digest": made.digest,
+                "stated_rows": made.stated_rows,
+                "stated_digest": made.stated_digest,
+                "exact": made.digest == made.stated_digest,
+                "erased": made.erased,
+                "history_changed": made.history_changed,
+                "file": None if to is None else str(to),
+            }
+        )
+        return
+    exact = (
+        "as they were"
+        if made.digest == made.stated_digest
+        else f"all that is left of {made.stated_rows:,}; {made.erased:,} were erased"
+    )
+    written = "" if to is None else f", written to {to}"
+    console().print(
+        f"{name} version {version}: {len(made.rows):,} rows, {exact} (digest {made.digest[:12]})"
+        f"{written}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def erase(
+    context: typer.Context,
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why; recorded with who.")],
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="A record id; as often as needed.", show_default=False),
+    ] = None,
+    entities: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entity", help="A value of the entity column; as often as needed.", show_default=False
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove a person's rows from every table and every old version, for good."""
+    from flows.opening import open_home
+    from flows.running import user, wall_clock
+    from flows.steps.erasing import erase as erase_rows
+
+    home = open_home(settings_of(context))
+    pipeline = home.pipeline(name)
+    named = len(ids or []) + len(entities or [])
+    if named and not yes:
+        _ask(f"Remove all rows of {named} ids or entities from {name}, for good?")
+    with working(f"erasing from {name}") as told:
+        done = erase_rows(
+            home,
+            pipeline,
+            ids=tuple(ids or ()),
+            entities=tuple(entities or ()),
+            reason=reason,
+            who=user(),
+            now=wall_clock(),
+            told=told,
+        )
+    if json:
+        print_json(done)
+    else:
+        _tell(done)
+
+
+def _ask(question: str) -> None:
+    """Ask at a terminal; a script that names ids and a reason has said what it wants."""
+    if sys.stdin.isatty() and not typer.confirm(question, err=True):
+        say("nothing was erased")
+        raise typer.Exit(1)
+
+
+def _tell(done: "ErasureReport") -> None:
+    removed = ", ".join(f"{table} {rows}" for table, rows in done.removed.items())
+    lines = [f"{done.pipeline}: erased for good ({done.id}); rows removed: {removed or 'none'}"]
+    for version, rows in done.snapshots.items():
+        lines.append(f"version {version} had learnt from {rows} of them; its snapshot says so now")
+    if done.unknown:
+        lines.append(
+            f"version {', '.join(done.unknown)} cannot be rebuilt, so it cannot be said whether "
+            "it learnt from them"
+        )
+    lines += [f"left to you: {one}" for one in done.theirs]
+    console().print("\n".join(lines), markup=False, soft_wrap=True)

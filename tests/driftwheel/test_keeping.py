@@ -1,0 +1,74 @@
+"""`snapshot` and `erase` at the terminal: what they print, and how they end."""
+
+import json
+
+import pytest
+
+from driftwheel.app import run
+
+PIPELINE = """
+source: {path: trips.csv}
+time: at
+target: count
+task: regression
+label_delay: 1d
+id: trip
+entity: rider
+columns: {heat: number}
+"""
+
+
+@pytest.fixture
+def rides(home, monkeypatch):
+    """A home with a pipeline whose source holds three trips, ingested."""
+    (home / "pipelines").mkdir()
+    (home / "pipelines" / "rides.yaml").write_text(PIPELINE, encoding="utf-8")
+    (home / "pipelines" / "trips.csv").write_text(
+        "trip,at,rider,heat,count\n"
+        "t-1,2024-01-01,ada,1,10\nt-2,2024-01-02,bob,2,20\nt-3,2024-01-03,ada,3,30\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("DRIFTWHEEL_HOME", str(home))
+    assert run(["ingest", "rides", "--as-of", "2024-02-01"]) == 0
+    return home
+
+
+def answer(capsys, *arguments: str) -> dict:
+    capsys.readouterr()
+    assert run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_erasing_says_in_json_what_went(rides, capsys) -> None:
+    done = answer(capsys, "erase", "rides", "--entity", "ada", "--reason", "asked for it", "--yes")
+    assert done["removed"]["records"] == done["removed"]["labels"] == 2
+    assert (done["pipeline"], done["reason"], done["snapshots"]) == ("rides", "asked for it", {})
+    assert "ada" not in json.dumps(done)
+
+
+def test_erasing_says_in_words_what_is_left_to_do(rides, capsys) -> None:
+    assert run(["erase", "rides", "--id", "t-2", "--reason", "gone", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "erased for good" in said
+    assert "left to you: the source trips.csv is yours" in said
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["erase", "rides", "--reason", "why", "--yes"],
+        ["erase", "rides", "--id", "t-1", "--yes"],
+        ["snapshot", "rides", "--version", "1", "--to", "rows.json"],
+        ["snapshot", "rides"],
+        ["snapshot", "nobody", "--version", "1"],
+    ],
+    ids=["nobody", "no reason", "a suffix", "no version", "a pipeline"],
+)
+def test_wrong_use_ends_with_2_and_erases_nothing(rides, capsys, given) -> None:
+    assert run(given) == 2
+    assert not (rides / "lake" / "rides" / "_erased").exists()
+
+
+def test_a_version_that_there_is_not_ends_with_1(rides, capsys) -> None:
+    assert run(["snapshot", "rides", "--version", "7"]) == 1
+    assert "version 7 of rides" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""`diagnose` and `resolve`: faults said in one JSON document, and ended by a person's word."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftwheel.app import run
+from flows.settings import silence_telemetry
+
+PIPELINE = """
+source: {path: rides.csv}
+time: at
+target: count
+task: regression
+label_delay: 1d
+columns: {heat: number, rain: number}
+candidates: [linear]
+holdout: {least_rows: 40, most: 14d}
+monitor: {window: 7d, least_rows: 10}
+"""
+THEN = "2024-02-21"  # the fault is of the 19th
+
+
+def rides(*, broken: bool) -> pd.DataFrame:
+    chance = np.random.default_rng(5)
+    at = pd.date_range("2024-01-01", periods=51 * 24, freq="1h")
+    heat = 20 + 5 * chance.normal(size=len(at))
+    rows = pd.DataFrame({"at": at, "heat": heat, "rain": chance.exponential(size=len(at))})
+    rows["count"] = (100 + 10 * heat).round(3)
+    if broken:
+        rows.loc[(at >= "2024-02-19") & (at < "2024-02-20"), "heat"] *= 100
+    return rows
+
+
+@dataclass
+class Said:
+    """What a command left: its exit code and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Read standard output as one JSON document."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    kept = dict(os.environ)
+    for name in [name for name in kept if name.startswith(("DRIFTWHEEL_", "PREFECT_"))]:
+        del os.environ[name]
+    silence_telemetry()
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    (folder / "rides.yaml").write_text(PIPELINE, encoding="utf-8")
+    rides(broken=True).to_csv(folder / "rides.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def say(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def command(*words: str) -> Said:
+        capsys.readouterr()
+        code = run(["--home", str(home), *words])
+        return Said(code, *capsys.readouterr())
+
+    return command
+
+
+def diagnosed(say: Any, moment: str = THEN) -> Any:
+    return say("diagnose", "rides", "--as-of", moment, "--json").json
+
+
+def test_right_after_init_the_source_itself_is_diagnosed(say: Any, home: Path) -> None:
+    done = diagnosed(say)
+    assert (done["pipeline"], done["verdict"], done["blocking"]) == ("rides", "data_fault", True)
+    (fault,) = done["faults"]
+    assert (fault["fault"], fault["column"], fault["rows"]) == ("unit_changed", "heat", 24)
+    assert fault["since"].startswith("2024-02-19T00:00")
+    assert fault["evidence"]
+    assert not (home / "lake").exists()
+    assert diagnosed(say, "2024-02-15")["verdict"] == "ok"
+
+
+def test_a_fault_is_diagnosed_in_the_lake_discarded_and_told_in_history(say: Any) -> None:
+    say("ingest", "rides", "--as-of", THEN)
+    (fault,) = diagnosed(say)["faults"]
+    assert fault["state"] == "open"
+    assert say("train", "rides", "--as-of", THEN, "--json").json["what"] == "data_fault"
+    ended = say("resolve", "rides", fault["key"], "--discard", "--reason", "a bad day", "--json")
+    assert ended.json["state"] == "discarded"
+    after = diagnosed(say)
+    assert (after["verdict"], after["blocking"], after["faults"]) == ("ok", False, [])
+    assert [one["key"] for one in after["ended"]] == [fault["key"]]
+    told = say("history", "rides", "--json").json["decisions"]
+    said = [(one["who"] == "auto", one["why"]) for one in told if one["what"] == "data_fault"]
+    assert said[0][0]
+    assert said[0][1].startswith("unit_changed in heat")
+    assert said[-1][1].startswith("discarded: a bad day")
+
+
+def test_reading_the_source_again_ends_what_was_mended_and_nothing_else(
+    say: Any, home: Path
+) -> None:
+    say("ingest", "rides", "--as-of", THEN)
+    diagnosed(say)
+    ask = ("resolve", "rides", "unit_changed", "--reingest", "--reason", "mended")
+    still = say(*ask, "--json").json
+    assert still["state"] == "open"
+    assert "is still there" in say(*ask).out
+    rides(broken=False).to_csv(home / "pipelines" / "rides.csv", index=False)
+    assert say(*ask, "--json").json["state"] == "reingested"
+    assert diagnosed(say)["verdict"] == "ok"
+
+
+def test_a_person_reads_what_is_wrong_and_what_to_do(say: Any) -> None:
+    say("ingest", "rides", "--as-of", THEN)
+    told = say("diagnose", "rides", "--as-of", THEN)
+    assert told.code == 0
+    assert "unit_changed" in told.out
+    assert "driftwheel resolve rides KEY --reingest" in " ".join(told.err.split())
+    assert "the data is well" in say("diagnose", "rides", "--as-of", "2024-02-15").out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("frozen", "--accept", "--reason", "x"), "no open data fault is called 'frozen' in rides"),
+        (("unit_changed", "--reason", "x"), "exactly one of --reingest, --accept and --discard"),
+        (("unit_changed", "--accept", "--discard", "--reason", "x"), "exactly one of"),
+        (("unit_changed", "--accept"), "--reason"),
+    ],
+    ids=["unknown", "no way", "two ways", "no reason"],
+)
+def test_what_cannot_be_resolved_is_said_and_is_2(say: Any, words: Any, told: str) -> None:
+    say("ingest", "rides", "--as-of", THEN)
+    diagnosed(say)
+    done = say("resolve", "rides", *words)
+    assert done.code == 2
+    assert told in " ".join(done.err.split())
