@@ -1,11 +1,14 @@
 """What tests of every package ask for by name."""
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 CLONE = Path(__file__).resolve().parents[1]
+SERVER = "postgresql://postgres@127.0.0.1:5432"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,3 +46,35 @@ def datasets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"data sets: {folder} is absent; set DRIFTWHEEL_DATASETS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Give a connection to the PostgreSQL server; skip, by name, where there is none."""
+    psycopg = pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed")
+    try:
+        connection = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError as problem:
+        pytest.skip(f"PostgreSQL: no server at {SERVER} ({str(problem).splitlines()[0]})")
+    with connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres_url(server) -> Iterator[str]:
+    """Give the address of a database of the test's own; dropped afterwards."""
+    name = f"driftwheel_test_{uuid.uuid4().hex[:12]}"
+    server.execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{SERVER}/{name}"
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres(postgres_url):
+    """Give a connection to a database of the test's own."""
+    import psycopg
+
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection

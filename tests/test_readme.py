@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_command
 
 from components.pipelines import Pipeline, read_pipeline
-from driftwheel import everyday, expert, onestep
+from driftwheel import everyday, expert, keeping, onestep, setting_up, trusting
 from driftwheel.app import app
 from flows.settings import CONFIG_NAME, Settings, load_settings
 
@@ -33,7 +33,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def commands() -> set[str]:
-    for panel in (everyday, onestep, expert):
+    for panel in (setting_up, everyday, onestep, trusting, expert, keeping):
         panel.register(app)
     return set(get_command(app).commands)
 
@@ -47,7 +47,7 @@ def test_every_command_is_documented_and_every_documented_command_exists(
 
 def test_every_field_of_a_pipeline_file_is_documented_and_no_other() -> None:
     told = set(first_cells(section("Your own pipeline")))
-    known = {*Pipeline.model_fields, "window"} - {"file", "windows"}
+    known = {*Pipeline.model_fields, "window"} - {"file", "places", "windows"}
     assert told | {"source", "time", "target"} == known
 
 
@@ -63,7 +63,11 @@ def test_the_settings_file_is_one_and_names_what_can_be_set(
     (text,) = blocks(section("Connecting to what you have"), "toml")
     (home / CONFIG_NAME).write_text(text, encoding="utf-8")
     monkeypatch.setenv("LEDGER_PASSWORD", "s3cret")
-    assert "s3cret" in load_settings(home).ledger
+    monkeypatch.setenv("SHOP_PASSWORD", "t0psecret")
+    settings = load_settings(home)
+    assert "s3cret" in settings.ledger
+    assert "t0psecret" in str(settings.place("SHOP_DB"))
+    assert "secret" not in repr(settings)
     known = {each.name for each in fields(Settings)} - {"home", "mlflow_registry_uri"}
     assert set(tomllib.loads(text)) == known
 
