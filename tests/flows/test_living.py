@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,14 +78,12 @@ def test_a_named_server_goes_before_ours(settings: Settings, address: str) -> No
     assert live_api(named) == f"{address}/api"
 
 
-def test_a_server_that_accepts_and_says_nothing_costs_a_second(settings: Settings) -> None:
+def test_a_server_that_accepts_and_says_nothing_is_no_server(settings: Settings) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
-        began = time.monotonic()
         assert live_api(Settings(home=settings.home, prefect_api_url=url)) == ""
-        assert time.monotonic() - began < 2
 
 
 def test_one_home_has_one_set_of_servers(settings: Settings) -> None:

