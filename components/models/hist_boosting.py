@@ -1,12 +1,13 @@
 """scikit-learn's histogram gradient boosting."""
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
+from components.models.boosting import Boosting
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
 from components.models.protocol import Target
@@ -18,29 +19,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class HistBoosting:
-    """Boost trees with scikit-learn, without early stopping.
+class HistBoosting(Boosting):
+    """Boost trees with scikit-learn, without early stopping."""
 
-    Parameters
-    ----------
-    rounds : int
-        Trees, or trees a class.
-    learning_rate : float
-        How much of each tree is added.
-    leaves : int
-        Most leaves of a tree.
-    least_rows : int
-        Fewest rows of a leaf.
-    penalty : float
-        L2, on the leaves' values.
-
-    """
-
-    rounds: int = 100
-    learning_rate: float = 0.1
-    leaves: int = 31
-    least_rows: int = 20
-    penalty: float = 0.0
     family: ClassVar[Family] = "hist_boosting"
 
     def fit(
@@ -68,10 +49,6 @@ class HistBoosting:
         with threadpool_limits(limits=1):
             booster.fit(_with_something(encoding.matrix(inputs)), target)
         return HistBoostingModel(task, classes, encoding, booster)
-
-    def settings(self) -> dict[str, Any]:
-        """Name the settings and their values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,12 +1,13 @@
 """LightGBM: boosted trees grown leaf by leaf, kept as LightGBM's own text."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import lightgbm
 import numpy as np
 
+from components.models.boosting import Boosting
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
 from components.models.protocol import Target
@@ -28,29 +29,9 @@ _MISSING_IS_NAN = 0b1000
 
 
 @dataclass(frozen=True, slots=True)
-class LightGBM:
-    """Boost trees with LightGBM, on one thread and with its exact repeatable sums.
+class LightGBM(Boosting):
+    """Boost trees with LightGBM, on one thread and with its exact repeatable sums."""
 
-    Parameters
-    ----------
-    rounds : int
-        Trees, or trees a class.
-    learning_rate : float
-        How much of each tree is added.
-    leaves : int
-        Most leaves of a tree.
-    least_rows : int
-        Fewest rows of a leaf.
-    penalty : float
-        L2, on the leaves' values.
-
-    """
-
-    rounds: int = 100
-    learning_rate: float = 0.1
-    leaves: int = 31
-    least_rows: int = 20
-    penalty: float = 0.0
     family: ClassVar[Family] = "lightgbm"
 
     def fit(
@@ -67,10 +48,6 @@ class LightGBM:
             self._parameters(task, len(classes), seed), rows, num_boost_round=self.rounds
         )
         return LightGBMModel(task, classes, encoding, booster.model_to_string())
-
-    def settings(self) -> dict[str, Any]:
-        """Name the settings and their values."""
-        return asdict(self)
 
     def _parameters(self, task: Task, classes: int, seed: int) -> dict[str, Any]:
         return {
