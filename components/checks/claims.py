@@ -58,7 +58,8 @@ def settle(rows: pd.DataFrame, pipeline: Pipeline) -> Settled:
     ]
     # Written as they were read: who settles them later has no more than that.
     lines = quarantine_lines(as_source(rows, pipeline), rows, broken, pipeline)
-    kept = rows.assign(**{LABEL: rows[LABEL].where(~mislabelled)})[~disputed]
+    said = {name: rows[name].where(~mislabelled) for name in (LABEL, LABEL_KNOWN)}
+    kept = rows.assign(**said)[~disputed]
     return Settled(_without_copies(kept.reset_index(drop=True)), lines)
 
 
@@ -72,7 +73,10 @@ def as_source(rows: pd.DataFrame, pipeline: Pipeline) -> pd.DataFrame:
         named[pipeline.label_time] = LABEL_KNOWN
     features = [*pipeline.columns, *filter(None, [pipeline.entity])]
     named |= {name: name for name in features if name in rows.columns}
-    return pd.DataFrame({source: rows[ours] for source, ours in named.items()}, rows.index)
+    made = pd.DataFrame({source: rows[ours] for source, ours in named.items()}, rows.index)
+    if pipeline.label_time in made:
+        made[pipeline.label_time] = made[pipeline.label_time].where(rows[LABEL].notna())
+    return made
 
 
 def _disputed(

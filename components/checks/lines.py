@@ -22,19 +22,18 @@ _LONGEST_VALUE = 200
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of a part was seen: its first and last event, and its rows."""
+    """How much of a part was seen: its first and last event, its rows, its newest known time."""
 
     since: pd.Timestamp | None = None
     until: pd.Timestamp | None = None
     rows: int = 0
+    newest: pd.Timestamp | None = None
 
     @classmethod
-    def of(cls, event_times: pd.Series) -> "Extent":
-        """Measure rows by their event times; one without a time counts as a row."""
-        times = event_times.dropna()
-        if times.empty:
-            return cls(rows=len(event_times))
-        return cls(times.min(), times.max(), len(event_times))
+    def of(cls, event_times: pd.Series, known_times: pd.Series) -> "Extent":
+        """Measure rows by their times; one without a time counts as a row."""
+        first, last, newest = event_times.min(), event_times.max(), known_times.max()
+        return cls(_given(first), _given(last), len(event_times), _given(newest))
 
     def joined(self, other: "Extent") -> "Extent":
         """Add the extent of other rows."""
@@ -42,6 +41,7 @@ class Extent:
             min(filter(None, (self.since, other.since)), default=None),
             max(filter(None, (self.until, other.until)), default=None),
             self.rows + other.rows,
+            max(filter(None, (self.newest, other.newest)), default=None),
         )
 
 
@@ -142,6 +142,10 @@ def write_value(value: Any) -> str | None:
         return None
     text = str(value).encode("utf-8", "replace").decode()
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _given(moment: Any) -> pd.Timestamp | None:
+    return None if pd.isna(moment) else moment
 
 
 def _lines(

@@ -127,7 +127,8 @@ def _read_labels(
         Broken(column, A_TIME, known.unreadable & given, label_only=True),
         Broken(column, MISSING, missing(known) & given, label_only=True),
     ]
-    return parsed.values, known.values, broken
+    # Where there is no label, and no time of its own, that is known with the row.
+    return parsed.values, known.values.where(given, known.values.fillna(times.known.values)), broken
 
 
 def _nothing(rows: int) -> pd.Series:

@@ -15,7 +15,7 @@ from components.checks.columns import (
 )
 from components.checks.lines import Extent, absence_lines, quarantine_lines, write_value
 from components.checks.parsing import Times, parse_moments, parse_rows
-from components.checks.rules import A_TIME, MISSING, Broken, any_broken
+from components.checks.rules import A_TIME, MISSING, Broken, Mask, any_broken
 from components.checks.schema import breaches, require_types, schema_of
 from components.errors import SourceError
 from components.pipelines import Pipeline
@@ -33,7 +33,8 @@ class Checked:
     ----------
     good : DataFrame
         `record_id`, `event_time`, `known_time`, the features, `label` and
-        `label_known_time`; the label is missing where it is unknown or bad.
+        `label_known_time`; the label is missing where it is unknown or bad. Where the row
+        gives none, the time says since when; else it is missing too.
     quarantine : DataFrame
         One line a broken rule; columns of :func:`components.records.quarantine_schema`.
 
@@ -116,12 +117,12 @@ class RowChecks:
         bad_label = any_broken(broken, len(rows), label_only=True)
         lines = quarantine_lines(raw, rows, broken, pipeline, as_of=self.as_of)
         if bad_label.any():
-            rows[LABEL] = rows[LABEL].where(~bad_label)
+            _say_nothing(rows, bad_label)
         good = rows[~bad].reset_index(drop=True) if bad.any() else rows
         return CheckedBatch(
             good,
             lines,
-            Extent.of(rows[EVENT_TIME]),
+            Extent.of(rows[EVENT_TIME], rows[KNOWN_TIME]),
             min(filter(None, (left, left_labels)), default=None),
             readable,
             first_time,
@@ -182,12 +183,18 @@ class RowChecks:
             return broken, None
         given = rows[LABEL].notna() | any_broken(broken, len(rows), label_only=True)
         left = rows.loc[later & given, KNOWN_TIME].min()
-        rows[LABEL] = rows[LABEL].where(~later)
+        _say_nothing(rows, later)
         known = [
             Broken(b.column, b.rule, b.rows & ~later, b.label_only) if b.label_only else b
             for b in broken
         ]
         return known, None if pd.isna(left) else left
+
+
+def _say_nothing(rows: pd.DataFrame, which: Mask) -> None:
+    """Leave out labels, and when they were known: a label that is gone has that moment."""
+    rows[LABEL] = rows[LABEL].where(~which)
+    rows[LABEL_KNOWN] = rows[LABEL_KNOWN].where(~which)
 
 
 def check_rows(

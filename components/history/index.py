@@ -8,7 +8,7 @@ that of feature stores (Feast calls it a point-in-time join); that a label may b
 turn, and corrected, is taken at its word here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from components.errors import PipelineFileError
+from components.faults import Fault
 from components.history.groups import Groups
+from components.history.hiding import Mask, unspoiled
 from components.history.taking import Count, Maker, Mean, Newest, Trend, as_column
 from components.history.timeline import Timeline
 from components.history.versions import (
@@ -112,7 +114,13 @@ class HistoryIndex:
         self._by = by
 
     @classmethod
-    def of(cls, records: pd.DataFrame, labels: pd.DataFrame, pipeline: Pipeline) -> Self:
+    def of(
+        cls,
+        records: pd.DataFrame,
+        labels: pd.DataFrame,
+        pipeline: Pipeline,
+        spoiled: Iterable[Fault] = (),
+    ) -> Self:
         """Lay out every version of records and labels; neither is modified.
 
         Parameters
@@ -126,6 +134,8 @@ class HistoryIndex:
             counts once its record is known too.
         pipeline : Pipeline
             With a resolved task.
+        spoiled : iterable of Fault
+            What they spoil is unknown: see :func:`components.history.hiding.unspoiled`.
 
         Raises
         ------
@@ -136,17 +146,19 @@ class HistoryIndex:
         _check(pipeline)
         by = tuple(dict.fromkeys(name for feature in pipeline.history for name in feature.by))
         (record, label), ids = record_numbers(records, labels)
+        kept = unspoiled(records, labels, pipeline, spoiled)
         said = _Sayings(
             pipeline,
-            records,
-            labels,
+            kept.records,
+            kept.labels,
             Versions.of(records, record),
             Versions.of(labels, label),
+            kept.uncounted,
             ids,
             {},
         )
         earliest = said.record_versions.first()
-        first = records.iloc[earliest.row][[RECORD_ID, EVENT_TIME, KNOWN_TIME, *by]]
+        first = kept.records.iloc[earliest.row][[RECORD_ID, EVENT_TIME, KNOWN_TIME, *by]]
         features = tuple(_lay_out(feature, said) for feature in pipeline.history)
         return cls(features, first.set_index(RECORD_ID), by)
 
@@ -226,6 +238,7 @@ def add_history(
     labels: pd.DataFrame,
     pipeline: Pipeline,
     moments: pd.Series | None = None,
+    spoiled: Iterable[Fault] = (),
 ) -> pd.DataFrame:
     """Add the history features of a pipeline to rows.
 
@@ -233,7 +246,7 @@ def add_history(
     ----------
     rows, moments
         As for :meth:`HistoryIndex.at`.
-    records, labels, pipeline
+    records, labels, pipeline, spoiled
         As for :meth:`HistoryIndex.of`.
 
     Returns
@@ -244,7 +257,7 @@ def add_history(
     """
     if not pipeline.history:
         return rows
-    return rows.assign(**HistoryIndex.of(records, labels, pipeline).at(rows, moments))
+    return rows.assign(**HistoryIndex.of(records, labels, pipeline, spoiled).at(rows, moments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +269,7 @@ class _Sayings:
     labels: pd.DataFrame
     record_versions: Versions
     label_versions: Versions
+    uncounted: Mask | None
     ids: pd.Index
     made: dict[object, _LaidOut]
 
@@ -302,7 +316,10 @@ class _Sayings:
         versions = self.record_versions
         by = self.records[list(feature.by)].iloc[versions.row]
         if feature.of == "records":
-            return _Said(versions, np.ones(len(versions.row)), by)
+            ones = np.ones(len(versions.row))
+            if self.uncounted is not None:
+                ones[self.uncounted[versions.row]] = np.nan
+            return _Said(versions, ones, by)
         column = self.records[feature.of].iloc[versions.row]
         number = self.pipeline.columns[feature.of].kind == "number"
         return _Said(versions, _plain(column, number=number), by)

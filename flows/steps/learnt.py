@@ -6,7 +6,7 @@ and code changes. No id stands in it: it outlives an erasure.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from components.errors import StoreError
-from components.faults import Fault, without_faulty
+from components.faults import Fault
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
 from flows.steps.erased import hide
@@ -23,23 +23,31 @@ from flows.steps.snapshots import Snapshot, digest_rows
 Ranges = tuple[tuple[int, int], ...]
 """Positions as half-open ranges, ascending."""
 
-_LAYOUT = 1
+_LAYOUT = 2
+_SEEING = 1
+"""The layout of notes of before: history features saw the rows that were set aside."""
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenFault:
+class HiddenFault(Fault):
     """A data fault whose record ids are hashed."""
 
-    fault: Fault
-    hidden: frozenset[str]
+    hidden: frozenset[str] = frozenset()
+    salt: str = ""
 
-    def open(self, rows: pd.DataFrame, salt: str) -> Fault:
-        """Give the fault with its record ids, as far as they are among the rows."""
-        if not self.hidden:
-            return self.fault
-        known = [one for one in rows[RECORD_ID] if hide(one, salt) in self.hidden]
-        # Nobody left of those it concerned: an id that no record has, not the whole stretch.
-        return _with_ids(self.fault, tuple(known) or ("",))
+    @property
+    def is_partial(self) -> bool:
+        """Whether it spoils some records of its stretch only."""
+        return bool(self.hidden or self.marks)
+
+    def names(self, ids: Iterable[object]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Mark the records among some ids that it spoils, if they lie in its stretch.
+
+        Nobody may be left of those it concerned: then no row is, not the whole stretch.
+        """
+        if self.marks:
+            return Fault.names(self, ids)
+        return np.array([hide(str(one), self.salt) in self.hidden for one in ids], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Learnt:
         The pipeline file as it was understood then.
     aside : tuple of HiddenFault
         Faults whose rows were left out of the snapshot.
+    blind : bool
+        Whether its history features saw nothing of what those faults spoil.
     snapshot_rows : int
         Rows of the snapshot, without those.
     positions : Ranges
@@ -72,12 +82,13 @@ class Learnt:
     positions: Ranges
     rows: int
     digest: str
+    blind: bool = True
 
     def to_json(self) -> str:
         """Write it as it is kept with the run."""
         return json.dumps(
             {
-                "layout": _LAYOUT,
+                "layout": _LAYOUT if self.blind else _SEEING,
                 "as_of": self.as_of.isoformat(),
                 "versions": self.versions,
                 "pipeline": self.pipeline,
@@ -103,7 +114,7 @@ class Learnt:
         try:
             said = _of_our_layout(json.loads(text))
             said["as_of"] = pd.Timestamp(said["as_of"])
-            said["aside"] = tuple(map(_read_fault, said["aside"]))
+            said["aside"] = tuple(_read_fault(row, said["salt"]) for row in said["aside"])
             said["positions"] = tuple((int(first), int(end)) for first, end in said["positions"])
             return cls(**said)
         except (ValueError, KeyError, TypeError) as problem:
@@ -111,14 +122,6 @@ class Learnt:
                 f"{place} does not say what was learnt from ({problem}); it was written by "
                 "another version of Driftwheel, or changed since"
             ) from problem
-
-    def without_aside(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Leave out the rows that were set aside when the snapshot was taken."""
-        faults = []
-        for one in self.aside:
-            stretch = rows[EVENT_TIME].between(one.fault.since, one.fault.until, inclusive="left")
-            faults.append(one.open(rows[stretch], self.salt))
-        return without_faulty(rows, faults)
 
 
 def learnt_from(rows: pd.DataFrame, snapshot: Snapshot, pipeline: Pipeline, *, salt: str) -> Learnt:
@@ -192,35 +195,52 @@ def from_ranges(ranges: Ranges) -> "np.ndarray[Any, np.dtype[np.int64]]":
 
 
 def _of_our_layout(said: dict[str, Any]) -> dict[str, Any]:
-    if said["layout"] != _LAYOUT:
-        raise ValueError(f"its layout is {said['layout']}, {_LAYOUT} is known here")
-    return {name: value for name, value in said.items() if name != "layout"}
+    layout = said["layout"]
+    if layout not in {_SEEING, _LAYOUT}:
+        raise ValueError(f"its layout is {layout}, {_LAYOUT} is known here")
+    about = {name: value for name, value in said.items() if name != "layout"}
+    return {**about, "blind": layout != _SEEING}
 
 
 def _hidden(fault: Fault, salt: str) -> HiddenFault:
-    return HiddenFault(_with_ids(fault, ()), frozenset(hide(one, salt) for one in fault.ids))
-
-
-def _with_ids(fault: Fault, ids: tuple[str, ...]) -> Fault:
-    return Fault(
-        fault.since, fault.until, fault.fault, fault.column, fault.evidence, fault.rows, ids
+    return HiddenFault(
+        since=fault.since,
+        until=fault.until,
+        fault=fault.fault,
+        column=fault.column,
+        evidence="",
+        rows=fault.rows,
+        marks=fault.marks,
+        also=fault.also,
+        hidden=frozenset(hide(one, salt) for one in fault.ids),
+        salt=salt,
     )
 
 
-def _fault_row(one: HiddenFault) -> dict[str, Any]:
-    fault = one.fault
+def _fault_row(fault: HiddenFault) -> dict[str, Any]:
     return {
         "since": fault.since.isoformat(),
         "until": fault.until.isoformat(),
         "fault": fault.fault,
         "column": fault.column,
         "rows": fault.rows,
-        "hidden": sorted(one.hidden),
+        "hidden": sorted(fault.hidden),
+        "marks": fault.marks,
+        "also": list(fault.also),
     }
 
 
-def _read_fault(row: dict[str, Any]) -> HiddenFault:
-    since, until = pd.Timestamp(row["since"]), pd.Timestamp(row["until"])
+def _read_fault(row: dict[str, Any], salt: str) -> HiddenFault:
     # What was found stays with the ledger: it may name what somebody's row held.
-    fault = Fault(since, until, row["fault"], row["column"], "", int(row["rows"]))
-    return HiddenFault(fault, frozenset(row["hidden"]))
+    return HiddenFault(
+        since=pd.Timestamp(row["since"]),
+        until=pd.Timestamp(row["until"]),
+        fault=row["fault"],
+        column=row["column"],
+        evidence="",
+        rows=int(row["rows"]),
+        marks=row.get("marks", ""),
+        also=tuple(row.get("also", ())),
+        hidden=frozenset(row["hidden"]),
+        salt=salt,
+    )

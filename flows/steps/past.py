@@ -4,12 +4,15 @@ A replay asks the same questions as the lake is asked live (:mod:`flows.steps.sn
 :mod:`flows.steps.scoring`), hundreds of times; here each is one comparison of times.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import pandas as pd
 
-from components.history import add_history
+from components.faults import Fault
+from components.history import HistoryIndex
+from components.history.hiding import relevant
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
@@ -19,10 +22,13 @@ from components.records import (
     empty_frame,
     quarantine_schema,
 )
-from flows.steps.snapshots import newest_known, with_event_times
+from flows.steps.snapshots import given, newest_known, with_event_times
 
 _SUPERSEDED = "_dw_superseded"
 """When the next version of a record or label was known; NaT for the last."""
+
+_KEPT = 8
+"""So many pasts, each of which sees nothing of other faults, are kept at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,9 @@ class Past:
     _records: pd.DataFrame
     _labels: pd.DataFrame
     _labelled: pd.DataFrame
+    _pipeline: Pipeline
+    _unseen: tuple[Fault, ...] = ()
+    _others: "dict[tuple[Fault, ...], Self]" = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -72,13 +81,46 @@ class Past:
             quarantine = empty_frame(quarantine_schema())
         labels = with_event_times(labels, records)
         labels = labels[labels[EVENT_TIME].notna()]
-        records = add_history(records, records=records, labels=labels, pipeline=pipeline)
         records, labels = _with_superseded(records), _with_superseded(labels)
         first = records.drop_duplicates(RECORD_ID, keep="first").drop(columns=_SUPERSEDED)
         truth = newest_known(labels)[[RECORD_ID, LABEL]]
         scored = _in_order(first.merge(truth, on=RECORD_ID, how="left", validate="one_to_one"))
-        return cls(
-            scored, quarantine, _in_order(records), _in_order(labels), _joined(records, labels)
+        made = cls(
+            scored,
+            quarantine,
+            _in_order(records),
+            _in_order(labels),
+            _joined(records, labels),
+            pipeline,
+        )
+        return made._with_history(()) if pipeline.history else made
+
+    def knowing(self, faults: Iterable[Fault]) -> Self:
+        """Give the same past, with history features that see nothing of what faults spoil.
+
+        Parameters
+        ----------
+        faults : iterable of Fault
+            As they were known at the moment that one looks from.
+
+        """
+        unseen = relevant(faults, self._pipeline)
+        if unseen == self._unseen:
+            return self
+        others = self._others
+        made = others.pop(unseen, None) or self._with_history(unseen)
+        others[unseen] = made  # the newest is last
+        if len(others) > _KEPT:
+            others.pop(next(iter(others)))
+        return made
+
+    def _with_history(self, unseen: tuple[Fault, ...]) -> Self:
+        index = HistoryIndex.of(self._records, self._labels, self._pipeline, unseen)
+        scored, records, labelled = (
+            rows.assign(**index.at(rows)) for rows in (self.scored, self._records, self._labelled)
+        )
+        return replace(
+            self, scored=scored, _records=records, _labelled=labelled, _unseen=unseen, _others={}
         )
 
     def records_known(self, moment: pd.Timestamp) -> pd.DataFrame:
@@ -86,8 +128,11 @@ class Past:
         return _as_of(self._records, moment)
 
     def labels_known(self, moment: pd.Timestamp) -> pd.DataFrame:
-        """Give the labels known at a moment, each in the version that was the newest."""
-        return _as_of(self._labels, moment)
+        """Give the labels known at a moment, each in the version that was the newest.
+
+        One that was withdrawn by then is none.
+        """
+        return given(_as_of(self._labels, moment))
 
     def labelled(self, moment: pd.Timestamp) -> pd.DataFrame:
         """Give what could be learnt from at a moment.
@@ -99,7 +144,7 @@ class Past:
             record and label.
 
         """
-        return _as_of(self._labelled, moment)
+        return given(_as_of(self._labelled, moment))
 
 
 def _with_superseded(versions: pd.DataFrame) -> pd.DataFrame:

@@ -153,8 +153,15 @@ def find(home: "Home", pipeline: str, version: str, learnt: Learnt, told: Erased
             f"does not understand ({problem.error_count()} faults); install the version that "
             "trained it, which the run's page in MLflow names"
         ) from problem
-    taken = take_snapshot(home.lake, spec, as_of=learnt.as_of, versions=learnt.versions)
-    rows = learnt.without_aside(taken.rows).reset_index(drop=True)
+    taken = take_snapshot(
+        home.lake,
+        spec,
+        as_of=learnt.as_of,
+        versions=learnt.versions,
+        aside=learnt.aside,
+        blind=learnt.blind,
+    )
+    rows = taken.rows.reset_index(drop=True)
     positions = from_ranges(learnt.positions)
     for _, held in told.of(version):
         positions = without_positions(positions, from_ranges(held.positions))

@@ -14,6 +14,7 @@ from components.failpoints import failpoint
 from components.fallbacks import Fallen, apply_fallbacks
 from components.faults import Fault, without_faulty
 from components.history import add_history
+from components.history.hiding import in_force_for_history
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
@@ -24,14 +25,21 @@ from components.records import (
     to_frame,
 )
 from flows.steps.care import under_care_since
-from flows.steps.diagnosing import faults_in_force, mended
+from flows.steps.diagnosing import faults_in_force, mended, standing
+from flows.steps.in_charge import versions_for
 from flows.steps.rivals import NAIVE, naive_now, open_package
 from flows.steps.snapshots import labels_known, versions_known
 
 if TYPE_CHECKING:
     from components.stores.lake import Reader
-    from components.stores.ledger import Promotion
     from flows.steps.home import Home
+
+
+_UNSCORED = f"""
+select {RECORD_ID}, min_by({EVENT_TIME}, {KNOWN_TIME}) as {EVENT_TIME},
+    min({KNOWN_TIME}) as {KNOWN_TIME}
+from this anti join scored using ({RECORD_ID}) where {KNOWN_TIME} <= $as_of
+group by {RECORD_ID} order by {RECORD_ID}"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +65,17 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What every version of one run scores with: the moment, and what is faulty then."""
+    """What every version of one run scores with: the moment, and what is faulty then.
+
+    `spoiled` is what history features see nothing of.
+    """
 
     as_of: pd.Timestamp
     flow_run_id: str
     faults: tuple[Fault, ...]
     discarded: frozenset[str]
     mended: tuple[Fault, ...]
+    spoiled: tuple[Fault, ...]
 
 
 def score(
@@ -77,8 +89,14 @@ def score(
     stands in a column, what the pipeline file states stands in for its values.
     """
     force = faults_in_force(home, pipeline, as_of=as_of)
+    aside = standing(home, pipeline, as_of=as_of)
     batch = _Batch(
-        as_of, flow_run_id, force.faults, force.discarded, mended(home, pipeline, as_of=as_of)
+        as_of,
+        flow_run_id,
+        force.faults,
+        force.discarded,
+        mended(home, pipeline, as_of=as_of),
+        in_force_for_history(aside, force.faults, pipeline),
     )
     done = [
         _score_with(home, pipeline, version, set(pending[RECORD_ID]), batch)
@@ -98,59 +116,25 @@ def score(
 def _pending_by_version(
     home: "Home", pipeline: Pipeline, as_of: pd.Timestamp
 ) -> dict[str, pd.DataFrame]:
-    scored = to_frame(home.lake.read(pipeline.name, "predictions", columns=[RECORD_ID]))
-    pending = _unscored(home, pipeline, as_of, set(scored[RECORD_ID]))
+    pending = _unscored(home, pipeline, as_of)
     labels = labels_known(home.lake, pipeline, as_of=as_of)
     labelled = pending[RECORD_ID].map(labels.set_index(RECORD_ID)[KNOWN_TIME])
     care = under_care_since(home.ledger, pipeline.name) or as_of
     ours = labelled.isna() | (labelled > care) | (pending[KNOWN_TIME] >= care)
     promotions = home.ledger.promotions(pipeline.name)
-    versions = _in_charge(promotions, pending.loc[ours, KNOWN_TIME], labelled[ours], as_of)
+    moments = pending.loc[ours, KNOWN_TIME]
+    versions = versions_for(promotions, moments, labelled[ours], as_of=as_of)
     return {str(version): rows for version, rows in pending[ours].groupby(versions)}
 
 
-def _unscored(
-    home: "Home", pipeline: Pipeline, as_of: pd.Timestamp, scored: set[str]
-) -> pd.DataFrame:
-    found = home.lake.read(
-        pipeline.name,
-        "records",
-        columns=[RECORD_ID, EVENT_TIME, KNOWN_TIME],
-        where="known_time <= $as_of",
-        params={"as_of": as_of},
-    )
-    # The first version known of a record is the one that is scored: a correction that
-    # comes later finds its prediction made.
-    rows = to_frame(found).sort_values([RECORD_ID, KNOWN_TIME]).drop_duplicates(RECORD_ID)
-    return rows[~rows[RECORD_ID].isin(scored)]
+def _unscored(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Find the records known by a moment that have no prediction, each as it was first known.
 
-
-def _in_charge(
-    promotions: "list[Promotion]", moments: pd.Series, labelled: pd.Series, as_of: pd.Timestamp
-) -> pd.Series:
-    """Name for each record the version in charge at the moment it was known.
-
-    Before the first promotion that is the naive baseline; but a record that still waited for
-    its label at that promotion is answered by the model, which cannot have learnt from it.
-
-    Parameters
-    ----------
-    moments, labelled : Series of shape (n_records,)
-        When each record, and its label, were known; NaT where no label is known yet.
-
+    A correction that comes later finds its prediction made.
     """
-    past: list[Promotion] = []
-    for promotion in (one for one in promotions if one.as_of <= as_of):
-        # A later epoch may begin earlier: then it has been in charge ever since.
-        past = [*(one for one in past if one.as_of < promotion.as_of), promotion]
-    if not past:
-        return pd.Series(NAIVE, index=moments.index)
-    starts = np.array([pd.Timestamp(p.as_of).value for p in past])
-    place = np.searchsorted(starts, moments.astype("int64").to_numpy() * 1_000, side="left") - 1
-    names = np.array([promotion.version for promotion in past])
-    learnt = (labelled <= pd.Timestamp(past[0].as_of)).to_numpy()
-    in_force = np.where((place < 0) & learnt, NAIVE, names[np.maximum(place, 0)])
-    return pd.Series(in_force, index=moments.index)
+    scored = home.lake.read(pipeline.name, "predictions", columns=[RECORD_ID])
+    records = home.lake.open(pipeline.name, "records")
+    return to_frame(records.query(_UNSCORED, params={"as_of": as_of}, tables={"scored": scored}))
 
 
 def _score_with(
@@ -187,7 +171,9 @@ def _fallen(home: "Home", pipeline: Pipeline, wanted: set[str], batch: _Batch) -
     if not pipeline.history:
         return fallen
     labels = versions_known(home.lake, pipeline, "labels", as_of=batch.as_of)
-    with_history = add_history(fallen.rows, records=records, labels=labels, pipeline=pipeline)
+    with_history = add_history(
+        fallen.rows, records=records, labels=labels, pipeline=pipeline, spoiled=batch.spoiled
+    )
     return replace(fallen, rows=with_history)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ class Snapshot:
     digest : str
         SHA-256 over the rows' content; equal for equal data.
     aside : tuple of Fault
-        The data faults whose rows were left out of `rows`.
+        The data faults whose rows were left out of `rows`; its history features see nothing
+        of what they spoil.
     source : str
         Where the tables lie, for people and MLflow.
 
@@ -57,19 +58,18 @@ class Snapshot:
         return f"{self.pipeline} {versions} as of {self.as_of.isoformat()}"
 
 
-def set_aside(snapshot: Snapshot, faults: Sequence[Fault]) -> Snapshot:
-    """Leave out of a snapshot the rows that data faults spoil; nothing is learnt from them."""
-    rows = without_faulty(snapshot.rows, faults)
-    aside = tuple(sorted({*snapshot.aside, *faults}))
-    return replace(snapshot, rows=rows, digest=digest_rows(rows), aside=aside)
-
-
 def newest_known(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep of each record the version known last; sorted by event time, then id."""
     kept = rows.sort_values([RECORD_ID, KNOWN_TIME], kind="stable").drop_duplicates(
         RECORD_ID, keep="last"
     )
     return kept.sort_values([EVENT_TIME, RECORD_ID], kind="stable").reset_index(drop=True)
+
+
+def given(labels: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the labels that were withdrawn; of each only the newest version is there."""
+    known = labels[LABEL].notna()
+    return labels if known.all() else labels[known].reset_index(drop=True)
 
 
 def records_known(
@@ -92,7 +92,10 @@ def labels_known(
     since: pd.Timestamp | None = None,
     version: int | None = None,
 ) -> pd.DataFrame:
-    """Read the labels known by `as_of`, of events at or after `since`, each once."""
+    """Read the labels known by `as_of`, of events at or after `since`, each once.
+
+    One that was withdrawn by then is none.
+    """
     return _known(lake, pipeline, "labels", as_of=as_of, since=since, version=version)
 
 
@@ -123,6 +126,7 @@ def versions_known(
 ) -> pd.DataFrame:
     """Read every version of the records or labels known by `as_of`: history features see them.
 
+    A label that was withdrawn has a version without a value, which hides the one before.
     Labels that came in a table of their own get the event time of their record.
     """
     found = to_frame(
@@ -157,6 +161,8 @@ def take_snapshot(
     *,
     as_of: pd.Timestamp,
     versions: dict[str, int] | None = None,
+    aside: Sequence[Fault] = (),
+    blind: bool = True,
 ) -> Snapshot:
     """Bind what may be learnt from at a moment to the versions of the tables.
 
@@ -166,6 +172,11 @@ def take_snapshot(
         Read the tables at these versions, and keep them: they stay readable for as long as
         they are needed, whatever becomes of the tables' logs. The newest by default, and then
         nothing is kept.
+    aside : sequence of Fault
+        Data faults as known at `as_of`: the rows that they spoil are left out.
+    blind : bool
+        Whether history features see nothing of what these faults spoil. False makes the
+        snapshots of older versions of Driftwheel again.
 
     Raises
     ------
@@ -178,10 +189,19 @@ def take_snapshot(
     versions = versions or table_versions(lake, pipeline)
     records = versions_known(lake, pipeline, "records", as_of=as_of, version=versions["records"])
     labels = versions_known(lake, pipeline, "labels", as_of=as_of, version=versions["labels"])
-    rows = join_labels(newest_known(records), newest_known(labels))
-    rows = add_history(rows, records=records, labels=labels, pipeline=pipeline)
-    source = f"{lake.root}/{pipeline.name}"
-    return Snapshot(pipeline.name, as_of, rows, versions, digest_rows(rows), source=source)
+    rows = join_labels(newest_known(records), given(newest_known(labels)))
+    rows = without_faulty(rows, aside)
+    unknown = aside if blind else ()
+    rows = add_history(rows, records=records, labels=labels, pipeline=pipeline, spoiled=unknown)
+    return Snapshot(
+        pipeline.name,
+        as_of,
+        rows,
+        versions,
+        digest_rows(rows),
+        aside=tuple(sorted(set(aside))),
+        source=f"{lake.root}/{pipeline.name}",
+    )
 
 
 def join_labels(records: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -243,4 +263,4 @@ def _known(
         found = dated(found, lake, pipeline)
         found = found[found[EVENT_TIME].notna()]  # a label whose record is still to come
         found = found if since is None else found[found[EVENT_TIME] >= since]
-    return newest_known(found)
+    return given(newest_known(found)) if table == "labels" else newest_known(found)

@@ -7,14 +7,12 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from components.checks import ABSENT, Checked, check_rows
 from components.errors import PipelineFileError, SourceError
 from components.pipelines import Pipeline
 from components.records import quarantine_schema, to_arrow
-from components.values import parse_numbers, parse_text, parse_times
+from components.values import parse_times
 
 DAY = timedelta(days=1)
 
@@ -360,63 +358,3 @@ def test_the_index_of_the_frame_means_nothing() -> None:
     pd.testing.assert_frame_equal(
         check_rows(rows, pipeline_of()).good, check_rows(odd, pipeline_of()).good
     )
-
-
-# --- odd frames ---------------------------------------------------------------------------------
-
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(st.characters(), max_size=8),
-    st.sampled_from(["", "nan", "-inf", "1e400", "2011-01-01", "0x1f", "True", "2011", "١٢"]),
-    st.binary(max_size=3),
-    st.datetimes(),
-    st.dates(),
-    st.timedeltas(),
-    st.decimals(),
-    st.complex_numbers(),
-    st.lists(st.integers(), max_size=2),
-    st.just(pd.NaT),
-    st.just(pd.NA),
-    st.just(np.datetime64("NaT")),
-    st.just(np.array([1.0, np.nan])),
-    st.just({"a": 1}),
-    st.just(object()),
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(ODD, max_size=4))
-def test_whatever_is_parsed_keeps_its_length(values: list[object]) -> None:
-    raw = pd.Series(values, dtype=object)
-    for parse in (parse_numbers, parse_text, parse_times):
-        parsed = parse(raw)
-        assert len(parsed.values) == len(parsed.unreadable) == len(raw)
-        assert parsed.values[parsed.unreadable].isna().all()
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pd.Series([1, None], dtype="Int64"),
-        pd.Series([1.5, None], dtype="Float64"),
-        pd.Series([True, None], dtype="boolean"),
-        pd.Series(["1", None], dtype="category"),
-        pd.Series(["1", None], dtype="string"),
-        pd.Series([1j, None]),
-        pd.Series(pd.to_datetime(["2011-01-01", None])),
-        pd.Series(pd.to_timedelta(["1D", None])),
-        pd.Series(pd.period_range("2011", periods=2, freq="D")),
-        pd.Series(pd.interval_range(0, 2)),
-        pd.Series([1, 0], dtype="Sparse[int64]"),
-        pd.Series(np.array(["2011-01-01", "9999999-01-01"], dtype="datetime64[s]")),
-    ],
-    ids=lambda raw: str(raw.dtype),
-)
-def test_every_kind_of_column_can_be_read_or_not(raw: pd.Series) -> None:
-    for parse in (parse_numbers, parse_text, parse_times):
-        parsed = parse(raw)
-        assert len(parsed.values) == len(parsed.unreadable) == 2
-        assert parsed.values[parsed.unreadable].isna().all()

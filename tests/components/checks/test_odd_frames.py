@@ -1,17 +1,21 @@
 """Two thousand frames that nobody should send: each is checked, or refused in words."""
 
+from collections.abc import Iterator
 from datetime import UTC, timedelta, timezone
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from components.checks import check_rows
+from components.checks import rows as rows_module
 from components.errors import DriftwheelError
 from components.pipelines import Pipeline
 from components.records import quarantine_schema, record_schema, to_arrow
+from components.values import parse_numbers, parse_text, parse_times
 
 pytestmark = pytest.mark.slow
 
@@ -109,10 +113,35 @@ def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _schemas_made_once() -> Iterator[None]:
+    """Make the schema of each pipeline once: a frame of three rows costs less to check."""
+    made: dict[int, object] = {}
+    build = rows_module.schema_of
+
+    def remembered(pipeline: Pipeline) -> object:
+        if id(pipeline) not in made:
+            made[id(pipeline)] = build(pipeline)
+        return made[id(pipeline)]
+
+    with mock.patch.object(rows_module, "schema_of", remembered):
+        yield
+
+
+PIPELINES = {
+    (task, updated, named): pipeline_of(task, updated=updated, named=named)
+    for task in ("regression", "multiclass")
+    for updated in (False, True)
+    for named in (False, True)
+}
+
+
 @settings(
     max_examples=2_000,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 @given(
     odd_frames(),
@@ -124,7 +153,7 @@ def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
 def test_every_row_of_an_odd_frame_is_good_or_set_aside_or_known_later(
     rows: pd.DataFrame, task: str, updated: bool, named: bool, as_of: pd.Timestamp | None
 ) -> None:
-    pipeline = pipeline_of(task, updated=updated, named=named)
+    pipeline = PIPELINES[task, updated, named]
     if named:  # so that each row can be told from the others
         rows = rows.assign(number=range(len(rows)))
     try:
@@ -155,3 +184,38 @@ def test_a_thousand_columns_are_checked_in_one_go() -> None:
     checked = check_rows(frame, pipeline)
     assert len(checked.good) == 1
     assert len(checked.quarantine) == 989
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ODD, max_size=4))
+def test_whatever_is_parsed_keeps_its_length(values: list[object]) -> None:
+    raw = pd.Series(values, dtype=object)
+    for parse in (parse_numbers, parse_text, parse_times):
+        parsed = parse(raw)
+        assert len(parsed.values) == len(parsed.unreadable) == len(raw)
+        assert parsed.values[parsed.unreadable].isna().all()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pd.Series([1, None], dtype="Int64"),
+        pd.Series([1.5, None], dtype="Float64"),
+        pd.Series([True, None], dtype="boolean"),
+        pd.Series(["1", None], dtype="category"),
+        pd.Series(["1", None], dtype="string"),
+        pd.Series([1j, None]),
+        pd.Series(pd.to_datetime(["2011-01-01", None])),
+        pd.Series(pd.to_timedelta(["1D", None])),
+        pd.Series(pd.period_range("2011", periods=2, freq="D")),
+        pd.Series(pd.interval_range(0, 2)),
+        pd.Series([1, 0], dtype="Sparse[int64]"),
+        pd.Series(np.array(["2011-01-01", "9999999-01-01"], dtype="datetime64[s]")),
+    ],
+    ids=lambda raw: str(raw.dtype),
+)
+def test_every_kind_of_column_can_be_read_or_not(raw: pd.Series) -> None:
+    for parse in (parse_numbers, parse_text, parse_times):
+        parsed = parse(raw)
+        assert len(parsed.values) == len(parsed.unreadable) == 2
+        assert parsed.values[parsed.unreadable].isna().all()

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from components.faults import Fault
 from components.history import add_history
 from components.pipelines import Pipeline
 from flows.steps.past import Past
@@ -81,3 +82,25 @@ def test_every_version_of_a_record_has_the_history_of_its_first(past, pipeline) 
     before = past.records_known(at(7)).set_index("record_id").loc["r3", names]
     after = past.records_known(at(9)).set_index("record_id").loc["r3", names]
     assert before.equals(after)
+
+
+def test_what_a_fault_spoils_is_unknown_to_later_history_and_to_nobody_else(past) -> None:
+    dead = Fault(at(5), at(6), "unit_changed", "x", "", 1)
+    blind = past.knowing([dead])
+    seen, now = (one.scored.set_index("record_id")["x_last_back_1d"] for one in (past, blind))
+    assert (seen["r6"], now["r6"]) == (5.0, 4.0)
+    assert seen.drop("r6").equals(now.drop("r6"))
+    learnt = blind.labelled(at(20)).set_index("record_id")
+    assert (learnt.loc["r6", "x_last_back_1d"], learnt.loc["r5", "x"]) == (4.0, 5.0)
+    assert past.knowing([dead]) is blind
+    assert past.knowing([Fault(at(5), at(6), "nulls", "x", "", 1)]) is past
+
+
+def test_a_label_that_was_withdrawn_is_none_from_then_on(pipeline) -> None:
+    gone = frame([("r4", 4, 8, None)], "label")
+    past = Past.of(RECORDS, pd.concat([LABELS, gone], ignore_index=True), pipeline)
+    for read in (past.labels_known, past.labelled):
+        assert "r4" in set(read(at(7))["record_id"])
+        assert "r4" not in set(read(at(8))["record_id"])
+        assert read(at(20))["label"].notna().all()
+    assert past.scored.set_index("record_id")["label"].isna()["r4"]

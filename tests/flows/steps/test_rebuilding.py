@@ -11,11 +11,13 @@ from deltalake import DeltaTable
 from components.errors import InvalidInputError, StoreError
 from components.faults import Fault
 from components.packages.manifest import MANIFEST, Manifest
+from components.stores.lake import Lake
 from components.stores.registry.registry import Version
 from flows.steps import rebuilding
 from flows.steps.learnt import Learnt, as_ranges, from_ranges, learnt_file, learnt_from
+from flows.steps.maintaining import maintain
 from flows.steps.rebuilding import rebuild, write_rows
-from flows.steps.snapshots import digest_rows, set_aside, take_snapshot
+from flows.steps.snapshots import digest_rows, take_snapshot
 
 
 def about(care, version: str, tmp_path: Path) -> dict:
@@ -62,10 +64,14 @@ def test_a_pipeline_file_that_was_edited_since_does_not_matter(trained) -> None:
     assert rebuild(trained.home, "bikes", "2").digest == before.digest
 
 
-def test_a_version_opens_after_its_log_was_cleaned_by_force(trained, day) -> None:
-    """Retention 0, clean-up on, 200 commits, checkpoints, compaction, vacuum."""
+def test_a_version_opens_after_its_log_was_cleaned_by_force(trained, day, monkeypatch) -> None:
+    """Retention 0, clean-up on, 200 commits, checkpoints; then `maintain`, as it is scheduled."""
     before = rebuild(trained.home, "bikes", "2")
-    lake, row = trained.home.lake, trained.rows("labels").tail(1)
+    lake, vacuum = trained.home.lake, Lake.vacuum
+    # A day would have to go by before it removes what others may be reading.
+    monkeypatch.setattr(
+        Lake, "vacuum", lambda *args, **more: vacuum(*args, older_than=timedelta(0), **more)
+    )
     for table in ("records", "labels"):
         path = f"{lake.root}/bikes/{table}"
         DeltaTable(path).alter.set_table_properties(
@@ -82,21 +88,26 @@ def test_a_version_opens_after_its_log_was_cleaned_by_force(trained, day) -> Non
         DeltaTable(path).cleanup_metadata()
         with pytest.raises(Exception, match=r"log segment|not found|Not a Delta"):
             DeltaTable(path, version=1)
-        lake.compact("bikes", table)
-        DeltaTable(path).create_checkpoint()
-        lake.vacuum("bikes", table, keep_versions=[1], older_than=timedelta(0))
-        lake.vacuum("bikes", table, keep_versions=[1], older_than=timedelta(0))
-    assert len(row)
-    assert rebuild(trained.home, "bikes", "2").digest == before.digest
+    done = maintain(trained.home, trained.pipeline, as_of=day(60))
+    for table in ("records", "labels"):
+        assert done.merged[table] > 200, "what was small is one file"
+        assert 1 in done.kept[table]
+        assert done.vacuumed[table] >= 200
+        DeltaTable(f"{lake.root}/bikes/{table}").create_checkpoint()
+    again = maintain(trained.home, trained.pipeline, as_of=day(61))
+    assert again.kept == done.kept
+    after = rebuild(trained.home, "bikes", "2")
+    assert (after.digest, after.stated_digest) == (before.digest, before.digest)
 
 
 def test_rows_set_aside_are_left_out_again(care, day, monkeypatch) -> None:
     dead = Fault(day(50), day(51), "frozen", "heat", "0 in all 8 rows", 8)
     some = Fault(day(52), day(53), "duplicated", "heat", "two rows", 2, ids=care_ids(care, day(52)))
 
-    def without(lake, pipeline, *, as_of, versions=None):
-        taken = take_snapshot(lake, pipeline, as_of=as_of, versions=versions)
-        return set_aside(taken, [dead, some])
+    def without(lake, pipeline, *, as_of, versions, aside):
+        assert not aside
+        found = [dead, some]
+        return take_snapshot(lake, pipeline, as_of=as_of, versions=versions, aside=found)
 
     with monkeypatch.context() as patched:
         patched.setattr("flows.steps.retraining.take_snapshot", without)
@@ -111,6 +122,36 @@ def test_rows_set_aside_are_left_out_again(care, day, monkeypatch) -> None:
     assert not any(one in text for one in some.ids), "no record id outlives an erasure"
 
 
+def test_history_of_a_rebuilt_snapshot_saw_nothing_of_what_was_set_aside(
+    care, day, monkeypatch
+) -> None:
+    care.change(history=[{"last": "heat"}, {"mean": "label", "over": "7d"}])
+    dead = Fault(day(50), day(51), "unit_changed", "heat", "100 times as much", 8)
+    some = Fault(day(52), day(53), "labels_broken", "count", "", 2, ids=care_ids(care, day(52)))
+
+    def without(*given, aside, **more):
+        return take_snapshot(*given, aside=[*aside, dead, some], **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.steps.retraining.take_snapshot", without)
+        care.train(day(60))
+    made = rebuild(care.home, "bikes", "2")
+    assert made.digest == made.stated_digest
+    run = care.home.registry.version("bikes", "2").run_id
+    said = json.loads(care.home.registry.run_text(run, learnt_file("served")))
+    seeing = json.dumps(said | {"layout": 1})
+    old = Learnt.from_json(seeing, place="a note of before")
+    assert old.to_json() == seeing
+    found = rebuilding.find(
+        care.home, "bikes", "2", old, rebuilding.erased(care.home.lake, "bikes")
+    )
+    assert len(found.rows) == len(made.rows)
+    differ = (found.rows != made.rows) & ~(found.rows.isna() & made.rows.isna())
+    assert set(differ.columns[differ.any()]) == {"heat_last", "label_mean_7d"}
+    on = made.rows.loc[differ["heat_last"], "event_time"]
+    assert on.tolist() == [day(51)], "the row after the stretch saw its last value"
+
+
 def care_ids(care, moment) -> tuple[str, ...]:
     rows = care.rows("records")
     return tuple(rows[rows["event_time"].dt.floor("D") == moment]["record_id"].head(2))
@@ -118,10 +159,8 @@ def care_ids(care, moment) -> tuple[str, ...]:
 
 def test_a_file_of_the_lake_that_was_changed_is_said_with_numbers(trained, monkeypatch) -> None:
     def fewer(*given, **more):
-        taken = take_snapshot(*given, **more)
-        return set_aside(
-            taken, [Fault(taken.as_of - timedelta(days=5), taken.as_of, "nulls", "heat", "", 1)]
-        )
+        newest = Fault(more["as_of"] - timedelta(days=5), more["as_of"], "nulls", "heat", "", 1)
+        return take_snapshot(*given, **(more | {"aside": [newest]}))
 
     monkeypatch.setattr(rebuilding, "take_snapshot", fewer)
     with pytest.raises(

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from components.stores.ledger import Outcome
+from flows.steps.in_charge import versions_for
 from flows.steps.rivals import NAIVE, open_rival
-from flows.steps.scoring import Scored, _in_charge, prediction_id, score
+from flows.steps.scoring import Scored, prediction_id, score
 
 
 def under_care(care, day) -> None:
@@ -139,12 +140,12 @@ def test_the_newest_epoch_that_had_begun_is_in_charge(day, epochs, expected) -> 
     promotions = [SimpleNamespace(version=v, as_of=day(d)) for v, d in epochs]
     moments = pd.Series([day(5), day(15), day(20), day(21), day(40)])
     labelled = pd.Series([pd.NaT] * 5, dtype=moments.dtype)
-    assert _in_charge(promotions, moments, labelled, day(50)).tolist() == expected
+    assert versions_for(promotions, moments, labelled, as_of=day(50)).tolist() == expected
 
 
 def test_no_model_answers_a_record_whose_label_it_may_have_learnt(day) -> None:
     promotions = [SimpleNamespace(version="1", as_of=day(10))]
     moments = pd.Series([day(5), day(9.5), day(11)])
     labelled = moments + pd.Timedelta("1D")
-    answered = _in_charge(promotions, moments, labelled, day(50)).tolist()
+    answered = versions_for(promotions, moments, labelled, as_of=day(50)).tolist()
     assert answered == [NAIVE, "1", "1"]
