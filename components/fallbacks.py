@@ -71,16 +71,23 @@ def apply_fallbacks(
 
     """
     fallen = Fallen(rows, [{} for _ in range(len(rows))], np.zeros(len(rows), dtype=bool))
-    in_features = sorted(fault for fault in faults if fault.column in pipeline.columns)
-    for fault in in_features:
-        fallen = _apply(fallen, pipeline, fault, last_good, ended=fault.key in ended)
+    for fault in sorted(faults):
+        for name in fault.columns:
+            if name in pipeline.columns:
+                gone = fault.key in ended
+                fallen = _apply(fallen, pipeline, fault, name, last_good, ended=gone)
     return fallen
 
 
 def _apply(
-    fallen: Fallen, pipeline: Pipeline, fault: Fault, last_good: pd.DataFrame, *, ended: bool
+    fallen: Fallen,
+    pipeline: Pipeline,
+    fault: Fault,
+    name: str,
+    last_good: pd.DataFrame,
+    *,
+    ended: bool,
 ) -> Fallen:
-    name = fault.column
     concerned = fault.concerns(fallen.rows).copy()
     if fault.fault in ONLY_THE_MISSING:
         concerned &= fallen.rows[name].isna().to_numpy(dtype=bool)
@@ -93,7 +100,7 @@ def _apply(
         return Fallen(fallen.rows, fallen.used, fallen.refused | concerned)
     column = fallen.rows[name].copy()
     if way == "last":
-        values = _last_values(fallen.rows[concerned], pipeline, fault, last_good)
+        values = _last_values(fallen.rows[concerned], pipeline, fault, name, last_good)
     else:
         default = pipeline.columns[name].default if way == "default" else None
         values = pd.Series(default, index=fallen.rows.index[concerned], dtype=column.dtype)
@@ -109,10 +116,10 @@ def _apply(
 
 
 def _last_values(
-    rows: pd.DataFrame, pipeline: Pipeline, fault: Fault, last_good: pd.DataFrame
+    rows: pd.DataFrame, pipeline: Pipeline, fault: Fault, name: str, last_good: pd.DataFrame
 ) -> pd.Series:
     """Find the last good value before the fault: of the same entity, else of any."""
-    name, entity = fault.column, pipeline.entity
+    entity = pipeline.entity
     before = last_good[(last_good[EVENT_TIME] < fault.since) & last_good[name].notna()]
     before = before.sort_values([EVENT_TIME, RECORD_ID], kind="stable")
     overall = before[name].iloc[-1] if len(before) else None

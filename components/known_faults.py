@@ -6,15 +6,16 @@ ended stays ended. Nothing is forgotten, so the knowledge of any moment can be a
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from components.errors import InvalidInputError
-from components.faults import Fault
+from components.faults import Fault, Hashes, pack_marks, read_marks, write_marks
 
 Ending = Literal["reingested", "accepted", "discarded"]
 State = Literal["open", "reingested", "accepted", "discarded"]
@@ -264,13 +265,11 @@ def _is_back(one: KnownFault, fault: Fault, as_of: pd.Timestamp) -> bool:
 
 def _pieces(fault: Fault, related: Sequence[Fault]) -> list[Fault]:
     """Cut out of a fault what is known already."""
-    whole = [seen for seen in related if not seen.ids]
-    if fault.ids:
+    whole = [seen for seen in related if not seen.is_partial]
+    if fault.is_partial:
         if any(seen.since <= fault.since and fault.until <= seen.until for seen in whole):
             return []
-        known = {record for seen in related for record in seen.ids}
-        ids = tuple(record for record in fault.ids if record not in known)
-        return [replace(fault, ids=ids)] if ids else []
+        return _records_left(fault, [seen for seen in related if seen.is_partial])
     left = [(fault.since, fault.until)]
     for seen in whole:
         left = [
@@ -282,15 +281,33 @@ def _pieces(fault: Fault, related: Sequence[Fault]) -> list[Fault]:
     return [replace(fault, since=since, until=until) for since, until in left]
 
 
+def _records_left(fault: Fault, related: Sequence[Fault]) -> list[Fault]:
+    """Cut out of a fault of single records those that are known already."""
+    if fault.ids:
+        ids = fault.ids
+        for seen in related:
+            known = seen.names(ids)
+            ids = tuple(record for record, out in zip(ids, known, strict=True) if not out)
+        return [replace(fault, ids=ids)] if ids else []
+    left = read_marks(fault.marks)
+    for seen in related:
+        left = np.setdiff1d(left, _marked(seen), assume_unique=True)
+    return [replace(fault, marks=pack_marks(left))] if len(left) else []
+
+
+def _marked(fault: Fault) -> Hashes:
+    return read_marks(fault.marks or write_marks(fault.ids))
+
+
 def _take_in(
     kept: dict[str, KnownFault], piece: Fault, as_of: pd.Timestamp, *, again: Fault
 ) -> None:
     """Let the fault that a piece goes on from grow, or keep the piece as a fault of its own."""
     for one in _relatives(kept, piece, as_of):
         seen = one.at(as_of)
-        if seen is None or bool(seen.ids) != bool(piece.ids) or piece.since < seen.since:
+        if seen is None or seen.is_partial != piece.is_partial or piece.since < seen.since:
             continue
-        if not piece.ids and seen.until != piece.since:
+        if not piece.is_partial and seen.until != piece.since:
             continue
         if one.state_at(as_of) in ("open", "accepted"):
             kept[one.key] = one.sighted(Sight(as_of, _grown(seen, piece, again)))
@@ -301,11 +318,29 @@ def _take_in(
 
 
 def _grown(seen: Fault, piece: Fault, again: Fault) -> Fault:
-    ids = tuple(sorted({*seen.ids, *piece.ids}))
-    until = max(seen.until, piece.until)
-    if again.since == seen.since and again.until == until and set(ids) == set(again.ids):
-        return again  # all of it was seen again: its words count
-    return replace(seen, until=until, ids=ids, rows=len(ids) or seen.rows + piece.rows)
+    until, also = max(seen.until, piece.until), tuple(dict.fromkeys((*seen.also, *piece.also)))
+    if seen.marks or piece.marks:
+        hashes = np.union1d(_marked(seen), _marked(piece))
+        grown = replace(seen, until=until, ids=(), marks=pack_marks(hashes), also=also)
+        grown = replace(grown, rows=len(hashes))
+    else:
+        ids = tuple(sorted({*seen.ids, *piece.ids}))
+        grown = replace(seen, until=until, ids=ids, also=also)
+        grown = replace(grown, rows=len(ids) or seen.rows + piece.rows)
+    same = (again.since, again.until, again.marks) == (grown.since, grown.until, grown.marks)
+    # All of it was seen again: its words count.
+    return again if same and set(again.ids) == set(grown.ids) else grown
+
+
+def without_records(fault: Fault, gone: Collection[str]) -> Fault:
+    """Take erased records out of a fault: `erased` stands for them."""
+    if fault.marks:
+        left = np.setdiff1d(read_marks(fault.marks), read_marks(write_marks(gone)))
+        whole = len(left) == len(read_marks(fault.marks))
+        kept = np.union1d(left, read_marks(write_marks(["erased"])))
+        return fault if whole else replace(fault, marks=pack_marks(kept))
+    kept_ids = ("erased" if record in gone else record for record in fault.ids)
+    return replace(fault, ids=tuple(dict.fromkeys(kept_ids)))
 
 
 def write_faults(faults: Iterable[Fault]) -> str:
@@ -335,12 +370,14 @@ def as_plain(fault: Fault) -> dict[str, object]:
         "until": fault.until.isoformat(),
         "rows": fault.rows,
         "ids": list(fault.ids),
+        **({"marks": fault.marks} if fault.marks else {}),
+        **({"also": list(fault.also)} if fault.also else {}),
     }
 
 
 def from_plain(given: dict[str, object]) -> Fault:
     """Read a fault from what :func:`as_plain` laid out."""
-    ids = given["ids"]
+    ids, also = given["ids"], given.get("also")
     return Fault(
         since=pd.Timestamp(str(given["since"])).as_unit("us"),
         until=pd.Timestamp(str(given["until"])).as_unit("us"),
@@ -349,4 +386,6 @@ def from_plain(given: dict[str, object]) -> Fault:
         evidence=str(given["evidence"]),
         rows=int(str(given["rows"])),
         ids=tuple(map(str, ids)) if isinstance(ids, list) else (),
+        marks=str(given.get("marks", "")),
+        also=tuple(map(str, also)) if isinstance(also, list) else (),
     )

@@ -1,18 +1,18 @@
 """`diagnose` and `resolve`: what is wrong with the data, and what a person says to it."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from components.errors import InvalidInputError
 from driftwheel.app import settings_of
 from driftwheel.onestep import AsOf, Json, Name
-from driftwheel.output import console, print_json, say, table, working
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from driftwheel.output import console, print_json, say, working
 
 PANEL = "One step"
+_OF_ROWS = ("duplicated", "id_burst", "clock_jump")
+"""Faults of rows that should not be there; what was read once is never taken out again."""
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def diagnose(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:
     """Look for data faults, and say which stand."""
-    from driftwheel.stepping import diagnose_now
+    from driftwheel.resolving import diagnose_now
 
     with working(f"diagnose {name}"):
         done = diagnose_now(settings_of(context), name, as_of)
@@ -33,7 +33,7 @@ def diagnose(context: typer.Context, name: Name, as_of: AsOf = None, json: Json 
     if not done["faults"]:
         console().print(f"{name}: the data is well, as of {done['as_of']}", markup=False)
         return
-    console().print(_table(done), markup=False)
+    print_faults(done)
     say(
         f"{'Nothing is trained meanwhile. ' if done['blocking'] else ''}These rows are set aside. "
         f"Say what it is: `driftwheel resolve {name} KEY --reingest` (mended in the source), "
@@ -59,7 +59,7 @@ def resolve(
     json: Json = False,
 ) -> None:
     """Say what a data fault is, and so end it."""
-    from driftwheel.stepping import resolve_fault
+    from driftwheel.resolving import resolve_fault
 
     ways = {"reingested": reingest, "accepted": accept, "discarded": discard}
     chosen = [how for how, is_chosen in ways.items() if is_chosen]
@@ -76,28 +76,48 @@ def resolve(
         console().print(_outcome(name, done), markup=False, soft_wrap=True)
 
 
-def _table(done: dict[str, Any]) -> "Table":
-    made = table(
-        f"{done['pipeline']}: data faults as of {done['as_of']}",
-        "key", "fault", "column", "since", "until", "rows", "evidence",
-    )  # fmt: skip
+def print_faults(done: dict[str, Any]) -> None:
+    """Print a line a fault, and under it the evidence and the command that ends it."""
+    from rich.padding import Padding
+
+    shown, name = console(), done["pipeline"]
+    count = len(done["faults"])
+    plural = "s" if count > 1 else ""
+    shown.print(f"{name}: {count} data fault{plural} as of {_moment(done['as_of'])}", markup=False)
     for row in done["faults"]:
-        made.add_row(
-            row["key"], row["fault"], row["column"], _moment(row["since"]), _moment(row["until"]),
-            str(row["rows"]), row["evidence"],
-        )  # fmt: skip
-    return made
+        line = f"{row['fault']} in {row['column']}, {row['rows']} rows, {_days(row)}"
+        shown.print(f"\n{line}", markup=False, style="bold")
+        ends = f"driftwheel resolve {name} {row['key']} --reingest|--accept|--discard --reason …"
+        for text in (f"{row['evidence']}.", ends):
+            shown.print(Padding(Text(text), (0, 0, 0, 4)))
+
+
+def _days(row: dict[str, Any]) -> str:
+    """Write the days that a fault reaches into, the last one too."""
+    import pandas as pd
+
+    first = pd.Timestamp(row["since"])
+    last = max(first, pd.Timestamp(row["until"]) - pd.Timedelta(1, "us"))
+    if first.date() == last.date():
+        return f"{first:%Y-%m-%d}"
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
 def _outcome(name: str, done: dict[str, Any]) -> str:
     what = f"{name}: {done['fault']} in {done['column']} since {_moment(done['since'])}"
+    read = done.get("ingested", {}).get("said", "")
     if done["state"] == "open":
+        gone = (
+            " Rows that the source has no more stay in the lake: --discard leaves them out."
+            if done["fault"] in _OF_ROWS
+            else ""
+        )
         return (
-            f"{what} is still there: {done['evidence']}. The source was read again and says the "
-            "same; mend it and try again, or say --accept or --discard"
+            f"{what} is still there ({read}): {done['evidence']}. Mend the source and try again, "
+            f"or say --accept or --discard.{gone}"
         )
     meaning = {
-        "reingested": "the source was read again, and it is gone",
+        "reingested": f"{read}, and it is gone",
         "accepted": "its rows count as any others from now on",
         "discarded": "its rows stay out of every training",
     }

@@ -11,17 +11,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from components.checks.rules import ABSENT, ONE_ROW
 from components.fallbacks import ONLY_THE_MISSING
 from components.faults import Fault
-from components.known_faults import Faults, KnownFault, choose_open, faults_at
+from components.ingests import INGESTS
+from components.known_faults import Faults, KnownFault, faults_at
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
     KNOWN_TIME,
     LABELS,
     QUARANTINE,
+    RECORD_ID,
     RECORDS,
     to_frame,
 )
@@ -30,6 +34,8 @@ from flows.steps.snapshots import labels_known, records_known
 from monitoring import diagnosis
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from components.stores.ledger import Ledger
     from flows.steps.home import Home
 
@@ -51,6 +57,10 @@ class Seen:
         As the lake holds them, each record and label in its newest version.
     since : Timestamp or None
         Periods from here on are judged; None: all of them.
+    known : tuple of Fault
+        What earlier looks found; it is not judged again before `since`.
+    taken : Timestamp or None
+        By when everything that the source held has been ingested.
 
     """
 
@@ -58,11 +68,20 @@ class Seen:
     labels: pd.DataFrame
     quarantine: pd.DataFrame
     since: pd.Timestamp | None = None
+    known: tuple[Fault, ...] = ()
+    taken: pd.Timestamp | None = None
 
     def faults(self, pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
         """Diagnose it."""
         return diagnosis.diagnose(
-            self.records, self.labels, self.quarantine, pipeline, as_of=as_of, since=self.since
+            self.records,
+            self.labels,
+            self.quarantine,
+            pipeline,
+            as_of=as_of,
+            since=self.since,
+            known=self.known,
+            taken=self.taken,
         )
 
     def count(self, fault: Fault) -> int:
@@ -131,7 +150,7 @@ def look_for_faults(
     mark = json.loads(ledger.mark(name, _LOOKED) or "null")
     if mark is None or mark["versions"] != versions or _moment(mark) != as_of:
         last = _last_look(home, pipeline, mark, as_of)
-        seen = _seen(home, pipeline, as_of=as_of, last=last)
+        seen = see(home, pipeline, as_of=as_of, last=last)
         found = seen.faults(pipeline, as_of=as_of)
         ledger.record_faults(
             name, found, as_of=as_of, now=clock(), count=seen.count, flow_run_id=flow_run_id
@@ -206,8 +225,8 @@ def in_force(
 def _going_on(fault: Fault) -> Fault:
     """Let a fault reach what comes in; where it spoils single records, only missing values do."""
     if fault.fault in ONLY_THE_MISSING:
-        return replace(fault, until=_NEVER, ids=())
-    return fault if fault.ids else replace(fault, until=_NEVER)
+        return replace(fault, until=_NEVER, ids=(), marks="")
+    return fault if fault.is_partial else replace(fault, until=_NEVER)
 
 
 def mended(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
@@ -233,37 +252,9 @@ def ending_by_themselves(ledger: "Ledger", pipeline: str) -> Iterator[None]:
         ledger.set_mark(pipeline, _ENDING, "")
 
 
-def read_again(
-    home: "Home",
-    pipeline: Pipeline,
-    named: str,
-    *,
-    who: str,
-    why: str,
-    as_of: pd.Timestamp,
-    clock: Clock,
-) -> tuple[KnownFault, bool]:
-    """End a fault as mended where a new look at the whole of the data does not see it any more.
-
-    Returns
-    -------
-    KnownFault, bool
-        The fault, and whether it is gone; one that is still seen stays open.
-
-    Raises
-    ------
-    InvalidInputError
-        If `named` is not one open fault.
-
-    """
-    one = choose_open(home.ledger.faults(pipeline.name), pipeline.name, named)
-    seen = _seen(home, pipeline, as_of=as_of, last=None)
-    if any(_same(one.fault, found) for found in seen.faults(pipeline, as_of=as_of)):
-        return one, False
-    ended = home.ledger.end_fault(
-        pipeline.name, one.key, how="reingested", who=who, why=why, as_of=as_of, now=clock()
-    )
-    return ended, True
+def in_its_own_time(ledger: "Ledger", pipeline: str) -> bool:
+    """Say whether history is lived through just now: faults end by themselves, nobody is told."""
+    return ledger.mark(pipeline, _ENDING) == _BY_THEMSELVES
 
 
 def look_at_source(pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
@@ -275,11 +266,6 @@ def look_at_source(pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, .
     records = newest_known(delivery.records)
     labels = with_event_times(newest_known(delivery.labels), records)
     return Seen(records, labels, delivery.quarantine).faults(pipeline, as_of=as_of)
-
-
-def _same(one: Fault, other: Fault) -> bool:
-    named = (one.fault, one.column) == (other.fault, other.column)
-    return named and one.since < other.until and other.since < one.until
 
 
 def _moment(mark: dict[str, Any]) -> pd.Timestamp:
@@ -299,29 +285,80 @@ def _last_look(
 
 
 def _settled(home: "Home", pipeline: Pipeline, moment: pd.Timestamp) -> dict[str, int]:
-    """Count the rows that were known by a moment."""
-    asked = "select count(*) as n from this where known_time <= $moment"
-    return {
-        table: int(
-            home.lake.open(pipeline.name, table)
-            .query(asked, params={"moment": moment})
-            .column("n")[0]
-            .as_py()
-        )
-        for table in (RECORDS, LABELS)
-    }
+    """Count the rows that were known by a moment: all of them less those that are newer.
+
+    Files say how many rows they have and how late these are known: old ones are not read.
+    """
+    everything = "select count(*) as n from this"
+    newer = f"{everything} where known_time > $moment"
+    found = {}
+    for table in (RECORDS, LABELS):
+        opened = home.lake.open(pipeline.name, table)
+        late = opened.query(newer, params={"moment": moment})["n"][0].as_py()
+        found[table] = int(opened.query(everything)["n"][0].as_py()) - int(late)
+    return found
 
 
-def _seen(
+def see(
     home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, last: pd.Timestamp | None
 ) -> Seen:
+    """Read what a look at `as_of` needs; all of it where no look at `last` came before."""
     since = None if last is None else read_since(pipeline, last)
     records = records_known(home.lake, pipeline, as_of=as_of, since=since)
     labels = labels_known(home.lake, pipeline, as_of=as_of, since=since)
-    where = "known_time <= $as_of or known_time is null"
-    quarantine = to_frame(
-        home.lake.read(pipeline.name, QUARANTINE, where=where, params={"as_of": as_of})
-    )
+    where = "(known_time <= $as_of or known_time is null)"
+    params = {"as_of": as_of}
+    if since is not None:
+        where += " and (known_time is null or known_time >= $since or event_time >= $since)"
+        params["since"] = since
+    lines = to_frame(home.lake.read(pipeline.name, QUARANTINE, where=where, params=params))
+    found = home.ledger.faults(pipeline.name)
+    lines = _without_mended(lines, found, as_of)
+    taken = ingested_until(home, pipeline)
     if last is None:
-        return Seen(records, labels, quarantine)
-    return Seen(records, labels, quarantine, judged_since(records, labels, pipeline, last=last))
+        return Seen(records, labels, lines, taken=taken)
+    judged = judged_since(records, labels, pipeline, last=last)
+    return Seen(records, labels, lines, judged, still_marked(found, as_of), taken)
+
+
+def ingested_until(home: "Home", pipeline: Pipeline) -> pd.Timestamp | None:
+    """Say by which moment everything that was known has been ingested; None if nothing was."""
+    if not home.lake.exists(pipeline.name, INGESTS):
+        return None
+    table = home.lake.open(pipeline.name, INGESTS)
+    newest = table.query("select max(as_of) as newest from this")["newest"][0].as_py()
+    return None if newest is None else pd.Timestamp(newest).tz_convert("UTC").as_unit("us")
+
+
+def still_marked(known: Iterable[KnownFault], moment: pd.Timestamp) -> tuple[Fault, ...]:
+    """List the faults whose rows teach nothing at a moment: all but what was mended by then."""
+    seen = ((one, one.at(moment)) for one in known)
+    return tuple(
+        fault for one, fault in seen if fault is not None and one.state_at(moment) != "reingested"
+    )
+
+
+def _without_mended(
+    lines: pd.DataFrame, known: Iterable[KnownFault], as_of: pd.Timestamp
+) -> pd.DataFrame:
+    """Leave out the lines about faults that were mended: they stay, as all that was ever said."""
+    old = np.zeros(len(lines), dtype=bool)
+    for one in known:
+        fault, end = one.at(as_of), one.ended_as_of
+        if fault is None or end is None or one.state_at(as_of) != "reingested":
+            continue
+        old |= of_fault(lines, fault) & ~(lines[KNOWN_TIME] > end).to_numpy(dtype=bool)
+    return lines[~old].reset_index(drop=True) if old.any() else lines
+
+
+def of_fault(lines: pd.DataFrame, fault: Fault) -> "NDArray[np.bool_]":
+    """Mark the lines of the quarantine that a fault may have been told from."""
+    rule, event, known = lines["rule"].map(str), lines[EVENT_TIME], lines[KNOWN_TIME]
+    # A part that lacks a column is one line: known with its last event, and of its first.
+    last = known.where(rule == ABSENT, event)
+    undated = event.isna()
+    inside = (event < fault.until) & (last >= fault.since) | undated & (known < fault.until)
+    named = lines["column"] == fault.column
+    if fault.ids and fault.fault == "id_burst":
+        named = lines[RECORD_ID].isin(fault.ids) & rule.str.startswith(ONE_ROW)
+    return (named & inside).to_numpy(dtype=bool, na_value=False)

@@ -19,7 +19,7 @@ from components.known_faults import (
 )
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME
-from flows.steps.diagnosing import Seen, judged_since, read_since
+from flows.steps.diagnosing import Seen, judged_since, read_since, still_marked
 from flows.steps.past import Past
 
 
@@ -94,8 +94,8 @@ class PastFaults:
         return max(self.start, self.anchor + steps * width)
 
     def _take(self, moment: pd.Timestamp, last: Looked | None) -> Looked:
-        seen = self._seen(moment, None if last is None else last.at)
         known = () if last is None else last.known
+        seen = self._seen(moment, None if last is None else last.at, known)
         found = seen.faults(self.pipeline, as_of=moment)
         after = fold(known, found, as_of=moment, count=seen.count)
         before = {one.key for one in known}
@@ -109,17 +109,19 @@ class PastFaults:
             ended=tuple((one.key, ended_in_words(one.fault, "discarded", CLEAN)) for one in over),
         )
 
-    def _seen(self, moment: pd.Timestamp, last: pd.Timestamp | None) -> Seen:
+    def _seen(
+        self, moment: pd.Timestamp, last: pd.Timestamp | None, known: tuple[KnownFault, ...]
+    ) -> Seen:
         records, labels = self.past.records_known(moment), self.past.labels_known(moment)
         quarantine = self.past.quarantine
-        known = quarantine[KNOWN_TIME]
-        quarantine = quarantine[(known <= moment) | known.isna()]
+        told = quarantine[KNOWN_TIME]
+        quarantine = quarantine[(told <= moment) | told.isna()]
         if last is None:
             return Seen(records, labels, quarantine)
         since = read_since(self.pipeline, last)
         records, labels = (rows[rows[EVENT_TIME] >= since] for rows in (records, labels))
         judged = judged_since(records, labels, self.pipeline, last=last)
-        return Seen(records, labels, quarantine, judged)
+        return Seen(records, labels, quarantine, judged, still_marked(known, moment))
 
 
 def _since(one: KnownFault) -> tuple[pd.Timestamp, str]:

@@ -6,20 +6,23 @@ numbers, and the rows they concern. The detectors are our own; where they follow
 their docstring says which.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
-from components.faults import Fault
+from components.faults import Fault, write_marks
 from components.pipelines import Pipeline
 from monitoring.diagnosis.arrivals import known_lines
-from monitoring.diagnosis.judging import judge
+from monitoring.diagnosis.judging import judge, mark_known
 from monitoring.diagnosis.look import Found, Look, look_at
 from monitoring.diagnosis.observed import micro, observe
 from monitoring.diagnosis.words import moment_in_words
 
 __all__ = ["diagnose"]
 
-_MOST_IDS = 20_000
+_MOST_IDS = 2_000
+"""More are kept as marks, a few bytes each."""
 _NEARLY_ALL = 0.9
 
 
@@ -31,6 +34,8 @@ def diagnose(
     *,
     as_of: pd.Timestamp,
     since: pd.Timestamp | None = None,
+    known: Iterable[Fault] | None = None,
+    taken: pd.Timestamp | None = None,
 ) -> tuple[Fault, ...]:
     """Find the data faults of a feed, as far as it was known at a moment.
 
@@ -49,6 +54,12 @@ def diagnose(
     since : Timestamp, optional
         Give only faults that reach beyond this event time. What two references before it hold
         is judged again, so that the same rows count as clean as when everything is judged.
+    known : iterable of Fault, optional
+        With `since`: what earlier looks found before it. They are taken as they are, instead of
+        being judged again.
+    taken : Timestamp, optional
+        By when everything that the source held has been taken in, if earlier than `as_of`: that
+        no row came later says nothing of the feed.
 
     Returns
     -------
@@ -58,7 +69,7 @@ def diagnose(
 
     """
     with np.errstate(all="ignore"):  # odd values overflow; what comes of them is no fault
-        faults = _faults(records, labels, quarantine, pipeline, as_of, since)
+        faults = _faults(records, labels, quarantine, pipeline, as_of, since, known, taken)
     return tuple(sorted(faults))
 
 
@@ -69,17 +80,22 @@ def _faults(
     pipeline: Pipeline,
     as_of: pd.Timestamp,
     since: pd.Timestamp | None,
+    known: Iterable[Fault] | None,
+    taken: pd.Timestamp | None,
 ) -> list[Fault]:
     begin = None
     if since is not None:
         begin = (since - 2 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
     rows = observe(records, labels, quarantine, pipeline, as_of=as_of, begin=begin)
-    look = look_at(rows, pipeline, as_of)
+    look = look_at(rows, pipeline, as_of, taken=taken)
     lines = known_lines(quarantine, as_of)
     first = 0
     if begin is not None:
         warm = micro(begin) + look.reach
         first = int(np.searchsorted(look.start, warm, side="left"))
+    if since is not None and known is not None:
+        first = int(np.searchsorted(look.start, micro(since) - look.width, side="right"))
+        mark_known(look, known, range(first))
     found = judge(look, lines, range(first, len(look.start)))
     faults = [_fault(look, group) for group in _merged(look, found)]
     if since is not None:
@@ -124,9 +140,10 @@ def _fault(look: Look, group: list[Found]) -> Fault:
     until = max(_stretch(look, one)[1] for one in group)
     rows = np.unique(np.concatenate([one.rows for one in group]))
     inside = np.searchsorted(look.rows.time, until) - np.searchsorted(look.rows.time, since)
-    ids = group[0].ids
-    if not ids and 0 < len(rows) < _NEARLY_ALL * inside and len(rows) <= _MOST_IDS:
-        ids = tuple(str(name) for name in look.rows.ids[rows])
+    ids, marks = group[0].ids, ""
+    if not ids and 0 < len(rows) < _NEARLY_ALL * inside:
+        names = tuple(str(name) for name in look.rows.ids[rows])
+        ids, marks = (names, "") if len(names) <= _MOST_IDS else ((), write_marks(names))
     evidence = group[0].evidence
     if len(group) > 1:
         evidence += f"; so for {len(group)} periods, until {moment_in_words(until)}"
@@ -138,4 +155,6 @@ def _fault(look: Look, group: list[Found]) -> Fault:
         evidence=evidence,
         rows=len(rows),
         ids=ids,
+        marks=marks,
+        also=tuple(dict.fromkeys(name for one in group for name in one.also)),
     )

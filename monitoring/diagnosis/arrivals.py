@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from components.checks.rules import ABSENT
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, RECORD_ID
 from monitoring.diagnosis.look import HOUR, LEAST_PERIODS, Found, Look
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
-ABSENT = "column must be in the source"
 _KIND = ("must be a number", "must be text")
 _A_TIME = "must be a time"
 _LEAST_ROWS = 8

@@ -20,6 +20,8 @@ _NEWER = 0.3
 _FEW_CODES = 20
 _MOST_WORDS = 2000
 _RECENT = 28
+_ALONE = 0.95
+_MOSTLY_ALONE = 0.9
 
 
 def find_codes(look: Look, period: int) -> list[Found]:
@@ -37,8 +39,10 @@ def find_codes(look: Look, period: int) -> list[Found]:
         codes = column.codes[span]
         if len(past) < LEAST_PERIODS or np.count_nonzero(codes >= 0) < _LEAST_ROWS:
             continue
-        one = _mostly_new(look, period, position, past)
-        if one is None and column.numbers is None and len(column.distinct) <= _MOST_WORDS:
+        words = column.numbers is None and len(column.distinct) <= _MOST_WORDS
+        steps = words and _moves_in_steps(look, period, position, past)
+        one = _mostly_new(look, period, position, past, steps=steps)
+        if one is None and words and not steps:
             one = _one_taken_over(look, period, position, past)
             one = one or _exchanged(look, period, position, past)
         if one is not None:
@@ -46,8 +50,27 @@ def find_codes(look: Look, period: int) -> list[Found]:
     return found
 
 
-def _mostly_new(look: Look, period: int, position: int, past: "Whole") -> Found | None:
-    """Find a column most of whose values the reference never held."""
+def _moves_in_steps(look: Look, period: int, position: int, past: "Whole") -> bool:
+    """Say whether a category holds one value for days, and then the next, as a season does.
+
+    So it must have been in nearly all of the clean periods before, and be in this one: at most
+    one value is new. The period in which it moves may hold the value before, too.
+    """
+    shares = _shares(look, np.append(past, period), position)
+    alone = shares[:-1].max(axis=1) >= _ALONE
+    here = np.flatnonzero(shares[-1] > 0)
+    fresh = look.last_seen[position][here] < look.first[period]
+    return bool(alone.mean() >= _MOSTLY_ALONE and len(here) <= 2 and fresh.sum() <= 1)  # noqa: PLR2004 - before and after
+
+
+def _mostly_new(
+    look: Look, period: int, position: int, past: "Whole", *, steps: bool
+) -> Found | None:
+    """Find a column most of whose values the reference never held.
+
+    One that moves in steps has the next value before it one day; only another spelling of the
+    value before is a fault in it.
+    """
     column, span = look.columns[position], look.span(period)
     usual = look.novel[past, position]
     usual = np.sort(usual[~np.isnan(usual)])
@@ -67,7 +90,10 @@ def _mostly_new(look: Look, period: int, position: int, past: "Whole") -> Found 
     name = "encoding_changed"
     if column.numbers is None and _same_numbers(old, new):
         name = "type_changed"
-    like = [f"{number_in_words(n)} like {number_in_words(o)}" for n, o in _alike(new, old)]
+    pairs = _alike(new, old)
+    if steps and not pairs and name == "encoding_changed":
+        return None
+    like = [f"{number_in_words(n)} like {number_in_words(o)}" for n, o in pairs]
     shown = ", ".join(like or [number_in_words(value) for value in new])
     evidence = (
         f"{len(rows)} of {len(codes)} rows from {moment_in_words(int(look.rows.time[rows[0]]))} "

@@ -22,6 +22,7 @@ _LEAST_TIME = 10 * HOUR
 _LEAST_RUNS = 30
 """Runs that the reference must hold before their lengths say anything."""
 _MOST_DISTINCT = 3
+_OFTEN = 3
 _WHOLE_FEED = 0.6
 _NEARLY_A_DAY = 20 * HOUR
 
@@ -147,7 +148,8 @@ def _in_column(look: Look, period: int, position: int) -> Found | None:
     if len(past) < _LEAST_RUNS:
         return None
     longest, longest_time = int(runs.length[past].max()), int(runs.lasted[past].max())
-    if not _too_long(runs, run, past):
+    numbers = look.columns[position].numbers is not None
+    if not _too_long(runs, run, past, look.columns[position].distinct if numbers else None):
         return None
     rows = np.sort(runs.order[runs.first[run] : runs.first[run] + length])
     rows = rows[(rows >= look.bounds[period]) & (rows < look.bounds[period + 1])]
@@ -180,8 +182,12 @@ def _reference(look: Look, period: int, position: int, runs: Runs, run: int) -> 
     return np.asarray(earlier[ok])
 
 
-def _too_long(runs: Runs, run: int, past: "Whole") -> bool:
-    """Compare a run with the longest of the reference, in rows and in time."""
+def _too_long(runs: Runs, run: int, past: "Whole", numbers: "NDArray[np.float64] | None") -> bool:
+    """Compare a run with the longest of the reference, in rows and in time.
+
+    A number at the end of its range (100 % of humidity) may stay there for as long as it rains;
+    one that lies outside of all that occurred has nothing that it could be compared with.
+    """
     length, lasted = runs.length[run], runs.lasted[run]
     longest, longest_time = runs.length[past].max(), runs.lasted[past].max()
     weights = np.bincount(runs.code[past], weights=runs.length[past].astype(float))
@@ -189,6 +195,13 @@ def _too_long(runs: Runs, run: int, past: "Whole") -> bool:
     few = np.count_nonzero(weights) <= _MOST_DISTINCT
     # A value that fills most rows (no rain, no holiday) stays for long by its nature.
     factor = 3.0 if few or share > 1 / 3 else 1.5
+    if numbers is not None:
+        before = numbers[runs.code[past]]
+        value, low, high = numbers[runs.code[run]], before.min(), before.max()
+        if not low <= value <= high:
+            factor = 1.0
+        elif value in (low, high) and np.count_nonzero(before == value) >= _OFTEN:
+            factor = 3.0
     if lasted < _NEARLY_A_DAY:
         factor = max(factor, 5.0)
     return bool(length >= factor * longest + 3 and lasted >= factor * longest_time)

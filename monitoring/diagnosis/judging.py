@@ -1,10 +1,13 @@
 """Judge period after period, each against the clean ones before it."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from components.faults import Fault
 from monitoring.diagnosis.arrivals import (
     find_absent,
     find_bursts,
@@ -24,9 +27,10 @@ from monitoring.diagnosis.codes import find_codes
 from monitoring.diagnosis.copies import content_of, find_copies, repeated_rows, second_rows
 from monitoring.diagnosis.frozen import find_frozen, longest_runs, runs_of
 from monitoring.diagnosis.look import HIGH, LEAST_PERIODS, LOW, MIDDLE, Found, Look
-from monitoring.diagnosis.missing import find_gaps, find_nulls
+from monitoring.diagnosis.missing import explained_nulls, find_gaps, find_nulls
+from monitoring.diagnosis.observed import micro
 from monitoring.diagnosis.permuted import find_permuted
-from monitoring.diagnosis.truths import agreements, find_labels
+from monitoring.diagnosis.truths import agreements, find_labels, is_doubtful
 from monitoring.diagnosis.units import find_units
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     Whole = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
+_OF_ROWS = ("duplicated", "clock_jump", "columns_shifted")
+"""Faults that spoil their rows in all columns."""
 _FAR = 5.0
 _EXTREME = 25.0
 _NEWER = 0.3
@@ -68,18 +74,41 @@ def judge(look: Look, lines: pd.DataFrame, judged: range) -> list[tuple[int, Fou
         if one.fault.startswith("column_"):
             _mark(look, one)
     unreadable = unreadable_lines(look, lines) if len(lines) else lines
-    for period in range(len(look.start)):
+    begin = judged.start if judged else len(look.start)
+    # Of what is not judged, only the reference of what is counts.
+    asked = int(look.first[begin]) if judged else begin
+    look.unasked = range(asked, begin)
+    _remember_all(look, range(asked))
+    for period in range(asked, len(look.start)):
         _take_in(look, period)
-        if period in judged:
-            kept += [(period, one) for one in _judge_one(look, period, unreadable)]
-        agreements(look, period)
-        if _doubtful(look, period):
-            look.relation[period] = np.nan
-        if period in judged:
-            kept += [(period, one) for one in _accepted(look, period, find_labels(look, period))]
+        if period >= begin:
+            here = _judge_one(look, period, unreadable)
+            agreements(look, period, begins=period == begin)
+            if is_doubtful(look, period):
+                look.relation[period] = np.nan
+            labels = _accepted(look, period, find_labels(look, period))
+            kept += [(period, one) for one in _with_labels(look, here, labels)]
         _remember(look, period)
     gaps = [one for one in find_gaps(look, judged) if _wanted(look, one)]
     return [*kept, *((-1, one) for one in gaps if not _beside_jump(look, one, kept))]
+
+
+def mark_known(look: Look, known: Iterable[Fault], periods: range) -> None:
+    """Mark what earlier looks found in some periods: it teaches nothing, and is not judged."""
+    rows = look.rows
+    last = int(look.bounds[periods.stop])
+    for fault in known:
+        since, until = micro(fault.since), micro(fault.until)
+        low, high = np.searchsorted(rows.time[:last], [since, until])
+        inside = np.arange(low, high)
+        if fault.is_partial:
+            inside = inside[fault.names(rows.ids[low:high])]
+        whole = fault.fault in _OF_ROWS or fault.column not in look.names
+        told = Found(
+            fault.fault, fault.column, fault.evidence, inside, whole=whole, also=fault.also
+        )
+        if _wanted(look, told) and fault.fault not in ("missing_period", "id_burst"):
+            _mark(look, told)
 
 
 def _prepare(look: Look) -> None:
@@ -108,7 +137,44 @@ def _judge_one(look: Look, period: int, unreadable: pd.DataFrame) -> list[Found]
     kept += _accepted(look, period, find_types(look, period, unreadable))
     kept += _accepted(look, period, find_codes(look, period))
     kept += _accepted(look, period, find_units(look, period, suspects))
-    return kept + _accepted(look, period, find_nulls(look, period))
+    return _with_nulls(look, period, kept)
+
+
+def _with_nulls(look: Look, period: int, kept: list[Found]) -> list[Found]:
+    """Add missing values: to the fault of the column that explains them, else as one of their own.
+
+    What a column without a fault explains is none.
+    """
+    found = find_nulls(look, period)
+    told = explained_nulls(look, period, found)
+    for one, why in told:
+        for place, fault in enumerate(kept):
+            if fault.column == why:
+                evidence = f"{fault.evidence}; {one.column} is missing with it"
+                both = (*fault.also, one.column, *one.also)
+                kept[place] = replace(fault, evidence=evidence, also=both)
+                _mark(look, one)
+    explained = [one for one, _ in told]
+    return kept + _accepted(
+        look, period, [one for one in found if not any(one is other for other in explained)]
+    )
+
+
+def _with_labels(look: Look, kept: list[Found], labels: list[Found]) -> list[Found]:
+    """Add what is wrong with labels: to the fault of most of their rows where they did not come.
+
+    On the day of a storm no aeroplane leaves, and none of them arrives.
+    """
+    for one in labels:
+        lost = bool(np.isnan(look.rows.label[one.rows]).all())
+        for place, fault in enumerate(kept if lost else ()):
+            if len(np.intersect1d(fault.rows, one.rows)) >= len(one.rows) / 2:
+                told = f"{fault.evidence}; {len(one.rows)} labels did not come"
+                kept[place] = replace(fault, evidence=told)
+                break
+        else:
+            kept = [*kept, one]
+    return kept
 
 
 def _accepted(look: Look, period: int, found: list[Found]) -> list[Found]:
@@ -142,8 +208,9 @@ def _mark(look: Look, one: Found) -> None:
     periods = np.unique(np.searchsorted(look.bounds, one.rows, side="right") - 1)
     if one.whole:
         look.faulty[periods, : look.target] = True
-    elif one.column in look.names:
-        look.faulty[periods, look.names.index(one.column)] = True
+    for column in () if one.whole else (one.column, *one.also):
+        if column in look.names:
+            look.faulty[periods, look.names.index(column)] = True
 
 
 def _all_spoiled(look: Look, period: int) -> bool:
@@ -191,6 +258,16 @@ def _take_in(look: Look, period: int) -> None:
             look.novel[period, position] = np.mean(look.last_seen[position][given] < low)
 
 
+def _remember_all(look: Look, periods: range) -> None:
+    """Take what the clean ones among some periods held into what has been seen."""
+    last = look.bounds[periods.stop]
+    which = np.repeat(np.arange(periods.stop), np.diff(look.bounds[: periods.stop + 1]))
+    for position, column in enumerate(look.columns):
+        codes = column.codes[:last]
+        good = (codes >= 0) & ~look.faulty[which, position]
+        np.maximum.at(look.last_seen[position], codes[good], which[good])
+
+
 def _remember(look: Look, period: int) -> None:
     """Take what a clean period held into what has been seen."""
     span = look.span(period)
@@ -198,12 +275,6 @@ def _remember(look: Look, period: int) -> None:
         if not look.faulty[period, position]:
             codes = column.codes[span]
             look.last_seen[position][codes[codes >= 0]] = period
-
-
-def _doubtful(look: Look, period: int) -> bool:
-    """Say whether the features of a period are too faulty to hold the labels against."""
-    spoiled = look.faulty[period]
-    return bool(spoiled[look.target] or (look.target and spoiled[:-1].mean() > 1 / 4))
 
 
 def _beside_jump(look: Look, gap: Found, kept: list[tuple[int, Found]]) -> bool:

@@ -51,6 +51,8 @@ class Found:
         Whether it spoils the rows in all columns.
     ids : tuple of str
         The records it concerns, where they are known by id alone.
+    also : tuple of str
+        Other columns that the same cause spoils in these rows.
 
     """
 
@@ -61,6 +63,7 @@ class Found:
     stretch: tuple[int, int] | None = None
     whole: bool = False
     ids: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ class Look:
     novel : ndarray of float64, shape (n_periods, n_columns)
         Share of the values that the clean reference did not hold; filled as periods are judged.
     faulty : ndarray of bool, shape (n_periods, n_columns)
+    taken : int
+        By when everything that the source held was taken in, in microseconds.
     last_seen : list of ndarray of int64
         For each distinct value of a column the last clean period that held it.
 
@@ -86,6 +91,7 @@ class Look:
     pipeline: Pipeline
     rows: Observed
     as_of: int
+    taken: int
     width: int
     reach: int
     start: "Whole"
@@ -102,6 +108,7 @@ class Look:
     measures: "dict[int, Measure]" = field(default_factory=dict)  # of the period in hand
     longest: "Whole" = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     relation: "Floats" = field(default_factory=lambda: np.zeros(0))
+    unasked: range = range(0)  # periods whose relation is worked out when it is first asked for
     runs: "list[Runs]" = field(default_factory=list)
     clocks: "list[Clock]" = field(default_factory=list)
     weekdays: list[int] = field(default_factory=list)
@@ -174,7 +181,13 @@ def middle_of(past: "Floats") -> "Floats":
     return np.where(given >= LEAST_PERIODS, (low + high) / 2, np.nan)
 
 
-def look_at(rows: Observed, pipeline: Pipeline, as_of: pd.Timestamp) -> Look:
+def look_at(
+    rows: Observed,
+    pipeline: Pipeline,
+    as_of: pd.Timestamp,
+    *,
+    taken: pd.Timestamp | None = None,
+) -> Look:
     """Cut rows into periods, and profile each column of each period."""
     width = _width(rows, pipeline)
     number = rows.time // width
@@ -187,6 +200,7 @@ def look_at(rows: Observed, pipeline: Pipeline, as_of: pd.Timestamp) -> Look:
         pipeline=pipeline,
         rows=rows,
         as_of=micro(as_of),
+        taken=micro(as_of if taken is None else min(taken, as_of)),
         width=width,
         reach=reach,
         start=starts * width,

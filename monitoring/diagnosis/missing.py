@@ -1,9 +1,11 @@
 """`nulls`, `column_missing` and `missing_period`: values and rows that did not come."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitoring.diagnosis.explained import explaining
 from monitoring.diagnosis.look import DAY, HOUR, LEAST_PERIODS, Found, Look
 from monitoring.diagnosis.words import moment_in_words, share_in_words, stretch_in_words
 
@@ -21,6 +23,7 @@ _MOSTLY_FILLED = 0.5
 _HOURS = 168
 _LEAST_EXPECTED = 8.0
 _LEAST_GAP = 6 * HOUR
+_SAME = 0.9
 
 
 def find_nulls(look: Look, period: int) -> list[Found]:
@@ -42,7 +45,39 @@ def find_nulls(look: Look, period: int) -> list[Found]:
         one = _nulls_of(look, period, int(position), past)
         if one is not None:
             found.append(one)
-    return found
+    return _by_rows(found)
+
+
+def explained_nulls(look: Look, period: int, found: list[Found]) -> list[tuple[Found, str]]:
+    """Pick the faults that another column explains, each with the name of that column."""
+    told = []
+    for one in found:
+        position = look.names.index(one.column)
+        past = look.clean(period, position)
+        why = explaining(look, period, position, past) if one.fault == "nulls" else None
+        if why is not None:
+            told.append((one, why))
+    return told
+
+
+def _by_rows(found: list[Found]) -> list[Found]:
+    """Bring together the columns that miss the same rows: one cause is one fault."""
+    kept: list[Found] = []
+    for one in found:
+        for place, first in enumerate(kept):
+            shared = len(np.intersect1d(first.rows, one.rows))
+            if first.fault == one.fault and shared >= _SAME * max(len(first.rows), len(one.rows)):
+                evidence = f"{first.evidence}; {one.column} misses the same rows"
+                kept[place] = replace(
+                    first,
+                    evidence=evidence,
+                    rows=np.union1d(first.rows, one.rows),
+                    also=(*first.also, one.column),
+                )
+                break
+        else:
+            kept.append(one)
+    return kept
 
 
 def _nulls_of(look: Look, period: int, position: int, past: "Floats") -> Found | None:
@@ -89,6 +124,8 @@ def find_gaps(look: Look, judged: range) -> list[Found]:
     clean = np.ones(len(time), dtype=bool)
     for gap in gaps:
         begun, end = int(time[gap]), int(ends[gap])
+        if gap == len(time) - 1 and end - begun > look.reach:
+            continue  # silent for longer than anything is compared with: history, not a gap
         known = (time >= begun - look.reach) & (time <= begun)
         if begun - time[0] < LEAST_PERIODS * look.width:
             continue
@@ -108,7 +145,7 @@ def _due(look: Look) -> int:
     """Say until when rows must have come by now: as long ago as they usually take."""
     late = look.rows.known - look.rows.time
     usual = int(np.quantile(late, 0.99, method="lower")) if len(late) else 0
-    return max(look.as_of - max(usual, 0), int(look.rows.time[-1]))
+    return max(look.taken - max(usual, 0), int(look.rows.time[-1]))
 
 
 def _gap(look: Look, begun: int, end: int, missed: float, worst: float) -> Found:

@@ -92,6 +92,7 @@ def _reversed(look: Look, period: int) -> list[Found]:
     """Find labels that contradict what they followed, on this day or on the last three."""
     if not look.relation[period] < 0:
         return []
+    _look_back(look)
     past = look.clean(period, look.target)
     past = past[~np.isnan(look.relation[past])]
     if len(past) < 3 * LEAST_PERIODS:
@@ -123,22 +124,40 @@ def _reversed(look: Look, period: int) -> list[Found]:
     return []
 
 
+def _look_back(look: Look) -> None:
+    """Say how labels agreed in the periods before those that are judged; asked for seldom."""
+    for period in look.unasked:
+        begins = period == look.unasked.start
+        agreements(look, period, begins=begins, until=look.unasked.stop)
+        if is_doubtful(look, period):
+            look.relation[period] = np.nan
+    look.unasked = range(0)
+
+
+def is_doubtful(look: Look, period: int) -> bool:
+    """Say whether the features of a period are too faulty to hold the labels against."""
+    spoiled = look.faulty[period]
+    return bool(spoiled[look.target] or (look.target and spoiled[:-1].mean() > 1 / 4))
+
+
 _CLEAR = 0.1
 _REVERSED = 0.4
 _BELOW = 0.9
 
 
-def agreements(look: Look, period: int) -> None:
+def agreements(look: Look, period: int, *, begins: bool = False, until: int | None = None) -> None:
     """Say how well the labels agree with what the clean reference taught, a week at a time.
 
-    Fills `relation` for the week that `period` begins. In regression it is the correlation with
-    the prediction; for two classes the mean advantage, in nats a row, of the labels as they are
+    Fills `relation` for the week that `period` begins; `begins` says so of one in its midst. In
+    regression it is the correlation with the prediction; for two classes the mean advantage, in
+    nats a row, of the labels as they are
     over the labels reversed, the odds capped at 9 to 1. NaN where too few are known.
     """
     week = look.start[period] // (7 * DAY)
-    if period and look.start[period - 1] // (7 * DAY) == week:
+    if period and not begins and look.start[period - 1] // (7 * DAY) == week:
         return
     end = int(np.searchsorted(look.start, (week + 1) * 7 * DAY))
+    end = end if until is None else min(end, until)
     model = _model_for(look, period)
     if model is None or len(look.rows.classes) > _TWO:
         return

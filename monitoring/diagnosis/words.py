@@ -7,7 +7,7 @@ import pandas as pd
 def number_in_words(value: object) -> str:
     """Write a value of a column: a number in at most six digits, text in quotes."""
     if isinstance(value, (float, int, np.floating, np.integer)):
-        return f"{float(value):.6g}"
+        return f"{float(value) + 0.0:.6g}"  # minus zero is zero
     text = str(value)
     return repr(text if len(text) <= 40 else f"{text[:40]}…")  # noqa: PLR2004 - fits a line
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from components.errors import InvalidInputError
-from components.faults import Fault
+from components.faults import Fault, write_marks
 from components.known_faults import (
     AUTO,
     KnownFault,
@@ -21,6 +21,7 @@ from components.known_faults import (
     fold,
     over_at,
     read_faults,
+    without_records,
     write_faults,
 )
 
@@ -211,3 +212,33 @@ def test_however_it_is_looked_at_every_faulty_hour_is_known_once(seen) -> None:
         for n in range((one.until - one.since).days)
     }
     assert covered == truth
+
+
+# --- many records --------------------------------------------------------------------------------
+
+
+def many(since: float, until: float, ids: range) -> Fault:
+    marks = write_marks(str(number) for number in ids)
+    return fault(since, until, "nulls", rows=len(ids), marks=marks)
+
+
+def test_of_many_records_only_those_that_are_marked_are_spoiled() -> None:
+    rows = pd.DataFrame({"record_id": [str(number) for number in range(60_000)]})
+    rows["event_time"] = day(3.5)
+    one = many(3, 4, range(0, 60_000, 2))
+    assert one.concerns(rows).nonzero()[0].tolist() == list(range(0, 60_000, 2))
+    assert len(one.marks) < 7 * 30_000
+    assert read_faults(write_faults([one])) == (one,)
+
+
+def test_a_fault_of_many_records_grows_by_those_that_are_new() -> None:
+    (one,) = looks((4, [many(3, 4, range(5000))]), (5, [many(3, 5, range(3000, 9000))]))
+    assert (one.fault.rows, one.fault.until) == (9000, day(5))
+    assert one.fault.names(map(str, range(9001))).sum() == 9000
+    assert one.at(day(4)).rows == 5000
+
+
+def test_erased_records_leave_no_mark() -> None:
+    one = without_records(many(3, 4, range(5000)), {"7", "x"})
+    assert one.names(["6", "7", "8", "erased"]).tolist() == [True, False, True, True]
+    assert without_records(one, {"x"}) == one

@@ -1,18 +1,12 @@
 """`diagnose` and `resolve`: faults said in one JSON document, and ended by a person's word."""
 
-import json
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-
-from driftwheel.app import run
-from flows.settings import silence_telemetry
 
 PIPELINE = """
 source: {path: rides.csv}
@@ -39,32 +33,6 @@ def rides(*, broken: bool) -> pd.DataFrame:
     return rows
 
 
-@dataclass
-class Said:
-    """What a command left: its exit code and both streams."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Read standard output as one JSON document."""
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-@pytest.fixture(autouse=True)
-def _environment() -> Iterator[None]:
-    kept = dict(os.environ)
-    for name in [name for name in kept if name.startswith(("DRIFTWHEEL_", "PREFECT_"))]:
-        del os.environ[name]
-    silence_telemetry()
-    yield
-    os.environ.clear()
-    os.environ.update(kept)
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     folder = tmp_path / "pipelines"
@@ -75,13 +43,9 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def say(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    def command(*words: str) -> Said:
-        capsys.readouterr()
-        code = run(["--home", str(home), *words])
-        return Said(code, *capsys.readouterr())
-
-    return command
+def say(home: Path, say: Callable[..., Any]) -> Callable[..., Any]:
+    """Say it of the home with the fault."""
+    return lambda *words: say("--home", home, *words)
 
 
 def diagnosed(say: Any, moment: str = THEN) -> Any:
@@ -126,7 +90,10 @@ def test_reading_the_source_again_ends_what_was_mended_and_nothing_else(
     assert still["state"] == "open"
     assert "is still there" in say(*ask).out
     rides(broken=False).to_csv(home / "pipelines" / "rides.csv", index=False)
-    assert say(*ask, "--json").json["state"] == "reingested"
+    done = say(*ask, "--json").json
+    assert done["state"] == "reingested"
+    assert done["ended_as_of"] == done["ingested"]["as_of"] == f"{THEN}T00:00:00+00:00"
+    assert done["ingested"]["corrected"] == 24
     assert diagnosed(say)["verdict"] == "ok"
 
 
@@ -136,6 +103,13 @@ def test_a_person_reads_what_is_wrong_and_what_to_do(say: Any) -> None:
     assert told.code == 0
     assert "unit_changed" in told.out
     assert "driftwheel resolve rides KEY --reingest" in " ".join(told.err.split())
+    lines = told.out.splitlines()
+    (line,) = [line for line in lines if "unit_changed" in line]
+    assert line.strip() == "unit_changed in heat, 24 rows, 2024-02-19"
+    assert max(map(len, lines)) <= 80
+    (fault,) = diagnosed(say)["faults"]
+    ends = f"driftwheel resolve rides {fault['key']} --reingest|--accept|--discard --reason …"
+    assert ends in " ".join(told.out.split())
     assert "the data is well" in say("diagnose", "rides", "--as-of", "2024-02-15").out
 
 

@@ -23,6 +23,7 @@ from components.known_faults import (
     from_plain,
     in_words,
     over_at,
+    without_records,
 )
 from components.stores.ledger.connecting import Database
 from components.stores.ledger.decisions import record
@@ -112,7 +113,7 @@ class FaultBook:
         gone, changed = frozenset(ids), 0
         with self._database.writing() as connection:
             for one in everything(connection, pipeline):
-                seen = tuple(replace(s, fault=_without(s.fault, gone)) for s in one.seen)
+                seen = tuple(replace(s, fault=without_records(s.fault, gone)) for s in one.seen)
                 if seen != one.seen:
                     # An update: the row is there, and when it was written stays.
                     _write(connection, pipeline, replace(one, seen=seen), one.found_as_of)
@@ -137,11 +138,6 @@ def everything(connection: Connection, pipeline: str) -> tuple[KnownFault, ...]:
     query = select(faults).where(faults.c.pipeline == pipeline)
     rows = connection.execute(query.order_by(faults.c.since, faults.c.key)).mappings()
     return tuple(_read(row) for row in rows)
-
-
-def _without(fault: Fault, gone: Collection[str]) -> Fault:
-    kept = ("erased" if record in gone else record for record in fault.ids)
-    return replace(fault, ids=tuple(dict.fromkeys(kept)))
 
 
 def _read(row: Mapping[Any, Any]) -> KnownFault:

@@ -15,9 +15,9 @@ from flows.steps.diagnosing import (
     ending_by_themselves,
     faults_now,
     look_for_faults,
-    read_again,
     standing,
 )
+from flows.steps.resolving import read_again
 from flows.steps.rivals import open_rival
 from flows.steps.scoring import score
 from flows.steps.watching import watch
@@ -232,12 +232,14 @@ def test_a_fault_that_was_mended_ends_one_that_is_still_there_does_not(
 ) -> None:
     engine.faults = [fault(55, 56)]
     look(care, day(60))
-    given = {"who": "Ada", "why": "mended", "as_of": day(60), "clock": care.clock}
-    one, gone = read_again(care.home, care.pipeline, "frozen", **given)
-    assert (gone, one.state) == (False, "open")
+    given = {"who": "Ada", "why": "mended", "as_of": None, "now": day(900), "clock": care.clock}
+    done = read_again(care.home, care.pipeline, "frozen", **given)
+    assert (done.gone, done.known.state, done.corrected) == (False, "open", 0)
     engine.faults = []
-    one, gone = read_again(care.home, care.pipeline, "frozen", **given)
-    assert (gone, one.state) == (True, "reingested")
+    done = read_again(care.home, care.pipeline, "frozen", **given)
+    assert (done.gone, done.known.state) == (True, "reingested")
+    assert done.known.ended_as_of == done.as_of == day(60), "of the data, not of the clock"
+    assert done.in_words().startswith(f"read as of {day(60).isoformat()}: 481 records, 0 corrected")
     assert faults_now(care.home, care.pipeline, as_of=day(60)).aside == ()
     with pytest.raises(InvalidInputError, match="nothing is open"):
         read_again(care.home, care.pipeline, "frozen", **given)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.pipelines.data import Column
 from monitoring.diagnosis import diagnose
 
 
@@ -71,6 +72,85 @@ def test_the_double_day_and_the_new_day_codes_of_elec2_are_found(suite):
 
 def test_new_carriers_and_summer_time_in_flights_are_no_faults(suite):
     assert diagnosed(stage_of(suite, "flights"), "2013-02-12", "2013-04-20") == ()
+
+
+def test_a_felt_temperature_that_stays_at_zero_all_summer_day_is_found_frozen(suite):
+    faults = diagnosed(stage_of(suite, "bikeshare"), "2012-06-20", "2012-08-19")
+
+    assert said(faults) == [("frozen", "feels_like_c", "2012-08-17 00:00", 24)]
+    assert faults[0].evidence.startswith("0 in 24 rows")
+
+
+def test_a_day_of_rain_at_full_humidity_is_no_fault(suite):
+    assert diagnosed(stage_of(suite, "bikeshare"), "2011-10-10", "2011-12-10") == ()
+
+
+def test_a_season_that_begins_is_no_new_encoding(suite):
+    stage = stage_of(suite, "bikeshare")
+    given = stage.data.pipeline
+    columns = {**given.columns, "season": Column(kind="category")}
+    file = suite[0].DATASETS / "bikeshare" / "bikeshare.csv.gz"  # what is shipped has no season
+    if not file.exists():
+        pytest.skip(f"data set bikeshare: {file} is absent")
+    raw = pd.read_csv(file).rename(columns={"timestamp": "event_time", "count": "label"})
+    raw["event_time"] = pd.to_datetime(raw["event_time"], utc=True)
+    raw["known_time"], raw["record_id"] = raw["event_time"], raw["event_time"].astype(str)
+    begin, end = (pd.Timestamp(day, tz="UTC") for day in ("2012-04-20", "2012-06-28"))
+    rows = raw[raw["event_time"].between(begin, end)]
+    assert rows["season"].nunique() == 2
+    pipeline = given.model_copy(update={"columns": columns})
+
+    assert diagnose(rows, rows, pd.DataFrame(), pipeline, as_of=end) == ()
+    shouted = rows["season"].where(rows["event_time"] < end - pd.Timedelta("2D"), "FALL")
+    (found,) = diagnose(rows.assign(season=shouted), rows, pd.DataFrame(), pipeline, as_of=end)
+    assert (found.fault, found.column) == ("encoding_changed", "season")
+
+
+def test_a_feed_that_was_not_ingested_further_has_no_missing_period(suite):
+    stage = stage_of(suite, "elec2")
+    frames, pipeline = stage.all(), stage.data.pipeline
+    last = frames.records["known_time"].max()
+    records = frames.records[frames.records["event_time"] > last - pd.Timedelta("40D")]
+    frames = (records, frames.labels, frames.quarantine, pipeline)
+    later = last + pd.Timedelta("3D")
+
+    (gap,) = diagnose(*frames, as_of=later)
+    assert gap.fault == "missing_period"
+    assert diagnose(*frames, as_of=later, taken=last) == ()
+    assert diagnose(*frames, as_of=last + pd.Timedelta("400D")) == (), "a file of history"
+
+
+@pytest.mark.parametrize("moment", ["2013-02-10", "2013-02-12"])
+def test_the_blizzard_of_flights_is_one_fault(suite, moment):
+    (fault,) = diagnosed(stage_of(suite, "flights"), "2013-01-01", moment)
+
+    assert (fault.fault, fault.columns) == (
+        "frozen",
+        ("origin_departures_2h", "origin_dep_delay_2h"),
+    )
+
+
+def test_a_weather_table_that_ends_is_one_fault_of_all_its_columns(suite):
+    (fault,) = diagnosed(stage_of(suite, "flights"), "2013-11-20", "2014-01-01")
+
+    assert (fault.fault, fault.rows) == ("column_missing", 785)
+    assert {"temp", "dewp", "humid", "wind_speed", "precip", "visib"} <= set(fault.columns)
+
+
+def test_what_is_known_already_need_not_be_judged_again(suite):
+    stage = stage_of(suite, "elec2")
+    first = diagnosed(stage, "1997-03-01", "1997-05-12")
+    frames, end = stage.all(), pd.Timestamp("1997-05-20", tz="UTC")
+    begin = pd.Timestamp("1997-03-01", tz="UTC")
+    records = frames.records[frames.records["event_time"].between(begin, end)]
+    since = end - pd.Timedelta("8D")
+
+    (new,) = diagnose(
+        records, frames.labels, frames.quarantine, stage.data.pipeline,
+        as_of=end, since=since, known=first,
+    )  # fmt: skip
+
+    assert (new.fault, new.column, new.until) == ("encoding_changed", "day", end)
 
 
 SEEDED = [
