@@ -1,7 +1,7 @@
 """How long labels take: the share of them that is known by age, and when a row had its chance.
 
-The age of a label is the time from the event to the moment it was known. Two estimators, for
-two views of the same wait:
+The age of a label is the time from the event to the moment it was known. Three estimators, for
+three views of the same wait:
 
 * All records are seen, labelled or not: a record without a label has waited until now and may
   wait on (censored on the right). The product-limit estimate is the share of *all* records,
@@ -20,6 +20,12 @@ Statistical Association 53 (1958): censored on the right.
 
 Lagakos, Barraj, De Gruttola. Nonparametric analysis of truncated survival data, with
 application to AIDS. Biometrika 75 (1988): truncated on the right, in reversed time.
+
+Ayer, Brunk, Ewing, Reid, Silverman. An empirical distribution function for sampling with
+incomplete information. Annals of Mathematical Statistics 26 (1955): current status.
+
+Schell, Singh. The reduced monotonic regression method. Journal of the American Statistical
+Association 92 (1997): steps that chance could have made are no steps.
 """
 
 from dataclasses import dataclass
@@ -52,6 +58,9 @@ LEAST_LABELS = 10
 LOAD_SHARE, LOAD_SPAN = 0.5, timedelta(days=7)
 """More than half of the labels known on one day, of events more than a week apart, were loaded
 together: their ages say when the table was filled. The wait is measured on later events."""
+
+LEAST_STEP = 3.0
+"""A step of the current status counts from so many standard errors on."""
 
 _NONE = np.empty(0)
 _ENDLESS = np.iinfo(np.int64).max
@@ -164,18 +173,72 @@ def labelled_curve(events: pd.Series, known: pd.Series, *, as_of: pd.Timestamp) 
     return MaturityCurve(age, np.append(slower[1:], 1.0)[: len(age)], len(event), len(event))
 
 
+def status_curve(events: pd.Series, labelled: pd.Series, *, as_of: pd.Timestamp) -> MaturityCurve:
+    """Measure the share of all records with a label by age, where no label says when it came.
+
+    Parameters
+    ----------
+    events : Series of shape (n_records,), datetime64[us, UTC]
+        Event time of every record known by `as_of`; events still to come are left out.
+    labelled : Series of shape (n_records,), bool
+        Whether each has a label at `as_of`.
+    as_of : Timestamp
+
+    Examples
+    --------
+    >>> days = pd.Series(pd.date_range("2026-01-01", periods=100, tz="UTC"))
+    >>> there = pd.Series(days.index < 97)  # the newest three have none
+    >>> curve = status_curve(days, there, as_of=days[99])
+    >>> curve.share_at(pd.Timedelta("2D")), curve.share_at(pd.Timedelta("3D"))
+    (0.0, 1.0)
+
+    """
+    from scipy.optimize import isotonic_regression
+
+    there = (events <= as_of).to_numpy(dtype=bool)
+    has = labelled[there].to_numpy(dtype=bool)
+    if not has.any():
+        return MaturityCurve(_NONE.astype(np.int64), _NONE, int(there.sum()), 0)
+    age, place = np.unique(_micros_of(as_of) - _micros_in(events[there]), return_inverse=True)
+    rows = np.bincount(place)
+    found = isotonic_regression(np.bincount(place, weights=has) / rows, weights=rows)
+    starts = np.asarray(found.blocks[:-1])
+    ages, shares = _true_steps(age[starts], found.x[starts], np.add.reduceat(rows, starts))
+    return MaturityCurve(ages, shares, len(has), int(has.sum()))
+
+
+def _true_steps(age: Micros, share: Numbers, rows: Micros) -> tuple[Micros, Numbers]:
+    """Join steps that chance could have made, from the oldest on; a step to 0 is none."""
+    ages, shares, counts = [int(age[-1])], [float(share[-1])], [int(rows[-1])]
+    for younger, part, count in zip(age[-2::-1], share[-2::-1], rows[-2::-1], strict=True):
+        both = (shares[-1] * counts[-1] + part * count) / (counts[-1] + count)
+        error = np.sqrt(both * (1 - both) * (1 / counts[-1] + 1 / count))
+        if shares[-1] - part <= LEAST_STEP * error:
+            ages[-1], shares[-1], counts[-1] = int(younger), float(both), counts[-1] + int(count)
+        else:
+            ages.append(int(younger))
+            shares.append(float(part))
+            counts.append(int(count))
+    kept = [at for at in range(len(ages) - 1, -1, -1) if shares[at] > 0]
+    return np.array([ages[at] for at in kept], dtype=np.int64), np.array(
+        [shares[at] for at in kept]
+    )
+
+
 def fair_age(curve: MaturityCurve, pipeline: Pipeline) -> pd.Timedelta:
     """Give the age after which a row has had a fair chance of a label.
 
-    As the pipeline says (`mature_after`, `label_delay`), else :data:`FAIR_SHARE` of the
-    labels that ever come; 0 where there are too few labels to tell.
+    As the pipeline says (`mature_after`), else :data:`FAIR_SHARE` of the labels that ever
+    come, and never less than a stated `label_delay`: that says when a label may come at the
+    earliest, not that it is there. Where there are too few labels to tell, the stated delay,
+    or 0.
     """
-    for stated in (pipeline.mature_after, pipeline.label_delay):
-        if stated is not None:
-            return pd.Timedelta(stated)
+    if pipeline.mature_after is not None:
+        return pd.Timedelta(pipeline.mature_after)
+    stated = pd.Timedelta(pipeline.label_delay or 0)
     if curve.labelled < LEAST_LABELS:
-        return pd.Timedelta(0)
-    return curve.age_of(FAIR_SHARE) or pd.Timedelta(0)
+        return stated
+    return max(stated, curve.age_of(FAIR_SHARE) or stated)
 
 
 def fair_age_of(rows: pd.DataFrame, pipeline: Pipeline, *, as_of: pd.Timestamp) -> pd.Timedelta:
@@ -187,9 +250,25 @@ def fair_age_of(rows: pd.DataFrame, pipeline: Pipeline, *, as_of: pd.Timestamp) 
         Labelled rows with `event_time` and `known_time` (of the label). Not modified.
 
     """
-    if pipeline.mature_after is not None or pipeline.label_delay is not None:
+    if pipeline.mature_after is not None or as_stated(rows, pipeline, as_of=as_of):
         return fair_age(_empty(), pipeline)
     return fair_age(labelled_curve(rows[EVENT_TIME], rows[KNOWN_TIME], as_of=as_of), pipeline)
+
+
+def as_stated(rows: pd.DataFrame, pipeline: Pipeline, *, as_of: pd.Timestamp) -> bool:
+    """Say whether a delay is stated, and no label known by then says that it took longer.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n_labelled, n_columns)
+        As for :func:`fair_age_of`.
+
+    """
+    if pipeline.label_delay is None:
+        return False
+    known = rows[KNOWN_TIME]
+    late = known - rows[EVENT_TIME] > pd.Timedelta(pipeline.label_delay)
+    return not bool((late & (known <= as_of)).any())
 
 
 def describe(curve: MaturityCurve) -> str:

@@ -40,5 +40,7 @@ def monitor(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
     if watched.verdict.action == "data_fault":
         get_run_logger().warning("data fault in %s: %s", pipeline, watched.verdict.reason)
         show_faults(spec, watched)
+    for line in watched.alerts.lines:
+        get_run_logger().warning(line)
     show_monitor(spec, watched)
     return watched_row(spec, watched, as_of=run.as_of)

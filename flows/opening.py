@@ -22,4 +22,5 @@ def open_home(settings: Settings) -> "Home":
         environment=settings.environment,
         pipeline_folders=settings.pipeline_folders,
         place=settings.place,
+        alerts=settings.alerts,
     )

@@ -45,6 +45,6 @@ def reconcile(
         ),
         stage=as_task,
     )
-    for alias in done["moved_by_hand"]:
-        logged(alias)
+    for line in (*done["moved_by_hand"], *done["alerts"]["lines"]):
+        logged(line)
     return done

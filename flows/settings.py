@@ -1,8 +1,9 @@
 """The one door through which the environment comes in.
 
 ``HOME/driftwheel.toml`` says how this home is connected; ``DRIFTWHEEL_…`` variables override
-it, field by field: ``prefix = "team-a-"`` or ``DRIFTWHEEL_PREFIX=team-a-``. A value may name
-a secret as ``${NAME}``, filled from the environment; no password stands in a file.
+it, field by field: ``prefix = "team-a-"`` or ``DRIFTWHEEL_PREFIX=team-a-``; what alerts go
+to is ``urls`` under ``[alerts]``, or ``DRIFTWHEEL_ALERTS_URLS``, separated by blanks. A value
+may name a secret as ``${NAME}``, filled from the environment; no password stands in a file.
 """
 
 import os
@@ -21,8 +22,13 @@ CLONE = Path(__file__).resolve().parents[1]
 
 CONFIG_NAME = "driftwheel.toml"
 URLS = "urls"
+ALERTS = "alerts"
 _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# An address may hold commas; one that is followed by another address ends there.
+_BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://|\$\{)|\s+")
 _PREFIX = re.compile(r"^[a-z0-9_-]{0,40}$")
+_TABLES = (URLS, ALERTS)
+"""Fields that stand in a table of their own; their addresses are never shown."""
 _TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",  # Evidently, and Prefect's client
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -58,6 +64,8 @@ class Settings:
     """SQLAlchemy URL of the ledger; empty: SQLite in HOME/ledger.db."""
     urls: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Addresses that pipeline files name as ${NAME}; the environment goes first."""
+    alerts: tuple[str, ...] = ()
+    """Where alerts go, as Apprise takes it; empty: they are logged. Never shown."""
 
     def place(self, name: str) -> str | None:
         """Look up the address that a pipeline file names as ``${NAME}``; None: unknown here.
@@ -96,7 +104,7 @@ class Settings:
         shown = (
             f"{f.name}={hide_password(str(getattr(self, f.name)))!r}"
             for f in fields(self)
-            if f.name != "urls"
+            if f.name not in _TABLES
         )
         return f"Settings({', '.join(shown)})"
 
@@ -119,6 +127,10 @@ def load_settings(home: Path | None = None) -> Settings:
     environ = os.environ
     root = (home or _find_home(environ)).expanduser().resolve()
     read = _read_file(root / CONFIG_NAME)
+    alerts = read.pop(ALERTS, {}).get(URLS, [])
+    if environ.get("DRIFTWHEEL_ALERTS_URLS"):
+        alerts = _BETWEEN.split(environ["DRIFTWHEEL_ALERTS_URLS"].strip())
+    alerts = tuple(_fill("alerts.urls", url, environ) for url in alerts)
     urls = {name: _fill(name, url, environ) for name, url in read.pop(URLS, {}).items()}
     given = {**read, **_read_environment(environ)}
     filled = {key: _fill(key, value, environ) for key, value in given.items()}
@@ -127,7 +139,7 @@ def load_settings(home: Path | None = None) -> Settings:
             "prefix must be at most 40 lower-case letters, digits, '-' or '_'. "
             f"Got {filled['prefix']!r}"
         )
-    return Settings(home=root, urls=urls, **filled)
+    return Settings(home=root, urls=urls, alerts=alerts, **filled)
 
 
 def arm_failpoints() -> None:
@@ -168,7 +180,7 @@ def _find_home(environ: Mapping[str, str]) -> Path:
 
 
 def _known_fields() -> list[str]:
-    return [field.name for field in fields(Settings) if field.name not in {"home", URLS}]
+    return [field.name for field in fields(Settings) if field.name not in {"home", *_TABLES}]
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -181,17 +193,31 @@ def _read_file(file: Path) -> dict[str, Any]:
     urls = given.get(URLS, {})
     if not isinstance(urls, dict) or not all(isinstance(url, str) for url in urls.values()):
         raise SettingsError(f'{file}: [urls] must hold lines such as SHOP_DB = "postgresql://…"')
+    _require_alerts(given.get(ALERTS, {}), file)
     for key, value in given.items():
-        if key == URLS:
+        if key in {URLS, ALERTS}:
             continue
         if key not in _known_fields():
             from components.pipelines import nearest
 
-            hint = nearest(key, _known_fields()) or f" (known: {', '.join(_known_fields())})"
+            hint = (
+                nearest(key, [*_known_fields(), *_TABLES])
+                or f" (known: {', '.join(_known_fields())})"
+            )
             raise SettingsError(f"{file}: unknown field {key!r}{hint}")
         if not isinstance(value, str):
             raise SettingsError(f"{file}: field {key!r} must be text. Got {value!r}")
     return given
+
+
+def _require_alerts(given: object, file: Path) -> None:
+    """See that the table of alerts holds a list of addresses; none of them is shown."""
+    told = given.get(URLS, []) if isinstance(given, dict) and set(given) <= {URLS} else None
+    if not isinstance(told, list) or not all(isinstance(url, str) for url in told):
+        raise SettingsError(
+            f'{file}: [alerts] must hold one line such as urls = ["${{SLACK_URL}}"], a list of '
+            "addresses as Apprise takes them"
+        )
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A picture of how soon labels are known."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,13 @@ def draw_maturity(curve: MaturityCurve, to: Path) -> Path:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    put_curve(figure.add_subplot(), curve)
+    figure.savefig(to, format="png", dpi=120)
+    return to
+
+
+def put_curve(axes: Any, curve: MaturityCurve) -> None:
+    """Draw a maturity curve into axes of matplotlib; see :func:`draw_maturity`."""
     axes.set_title(describe(curve), fontsize=10)
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("share of records with a known label")
@@ -45,14 +52,14 @@ def draw_maturity(curve: MaturityCurve, to: Path) -> Path:
         # A step function of a million ages is a picture of two thousand.
         taken = np.unique(np.linspace(0, len(curve.ages) - 1, _MOST_STEPS).astype(int))
         ages = curve.ages[taken] / (pd.Timedelta(size) / pd.Timedelta(microseconds=1))
-        axes.step([0, *ages], [0, *curve.shares[taken]], where="post")
+        # What is known at the last age is known from then on.
+        end = 2 * max(float(ages[-1]), 1e-3)
+        axes.step([0, *ages, end], [0, *curve.shares[taken], curve.plateau], where="post")
         axes.axhline(curve.plateau, linestyle=":", color="grey")
         axes.axvline(fair / pd.Timedelta(size), linestyle="--", color="grey")
         axes.annotate(f"fair: {short_age(fair)}", (fair / pd.Timedelta(size), 0.05))
         axes.set_xlim(0, max(1.1 * (fair / pd.Timedelta(size)), 1e-3))
         axes.set_xlabel(f"age in {unit}")
-    figure.savefig(to, format="png", dpi=120)
-    return to
 
 
 def _unit(age: pd.Timedelta) -> tuple[str, str]:

@@ -51,7 +51,8 @@ class History:
     an earlier champion, or hold rows that this one learnt from: they do not count.
     `champion_since` is None while no model is in charge, `last_answer` is when the last
     request was closed, `last_fit` when a model was last fitted, promoted or not, `put_off`
-    when a training was last put off because of a data fault, and not made up for since.
+    when a training was last put off because of a data fault, and not made up for since,
+    `last_tried` when a training was last tried, whatever came of it.
     """
 
     windows: tuple[WindowFacts, ...]
@@ -59,6 +60,7 @@ class History:
     last_answer: pd.Timestamp | None
     last_fit: pd.Timestamp | None
     put_off: pd.Timestamp | None = None
+    last_tried: pd.Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ def judge(
         What is wrong with the data. One that was found just now, or stands in the newest
         window, is ``data_fault`` whatever the policy says: no model learns before it is over.
 
+    Where no model is in charge yet, a first training that was tried and gave none (it failed,
+    waited or was refused) is tried again, by every policy but ``never``: nothing else would
+    ask, for there is no champion to drift or to age.
+
     Returns
     -------
     Verdict
@@ -108,7 +114,8 @@ def judge(
         return Verdict("data_fault", _wrong(faults), None, newest)
     asked = _by_policy(policy, history, windows, as_of)
     if asked.action == "hold":
-        asked = _made_up(history) or _by_age(history, as_of, max_age) or asked
+        made_up = _made_up(history) or _once_more(policy, history)
+        asked = made_up or _by_age(history, as_of, max_age) or asked
     if asked.action == "retrain" and (rest := _cooling(policy, history, as_of)):
         asked = Verdict("hold", f"{asked.reason}; but {rest}")
     reason = f"{asked.reason}; {set_aside(faults.aside)}" if faults.aside else asked.reason
@@ -152,6 +159,20 @@ def _made_up(history: History) -> Verdict | None:
         "retrain",
         f"the training of {history.put_off:%Y-%m-%d} was put off by a data fault, and none "
         "stands in the newest window",
+        "manual",
+    )
+
+
+def _once_more(policy: Policy, history: History) -> Verdict | None:
+    """Try the first training again; one that was fitted and refused waits out its calendar."""
+    tried = history.last_tried
+    if policy.kind == "never" or history.champion_since is not None or tried is None:
+        return None
+    if policy.kind == "periodic" and history.last_fit is not None:
+        return None
+    return Verdict(
+        "retrain",
+        f"no model is in charge: the training of {tried:%Y-%m-%d} gave none, it is tried again",
         "manual",
     )
 

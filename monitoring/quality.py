@@ -12,7 +12,7 @@ from components.intervals import metric_interval, widened
 from components.metrics import metric_value
 from components.pipelines.spec import HIGHER_IS_BETTER, Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL
-from monitoring.maturity import Seen, see, weights_of
+from monitoring.maturity import Asked, Seen, see, unknown, weights_of
 from monitoring.measurements import Direction, Measurement, Status, status_of
 from monitoring.windows import Window
 
@@ -38,6 +38,7 @@ def quality(
     answer: Callable[[pd.DataFrame], tuple[pd.DataFrame, Answers]],
     naive: Callable[[pd.DataFrame], Answers],
     at_maturity: timedelta | None = None,
+    usual: Asked = unknown,
 ) -> list[Measurement]:
     """Measure the predictions of a window by the labels known at a moment.
 
@@ -46,7 +47,7 @@ def quality(
 
     Parameters
     ----------
-    made, labels, pipeline, window, as_known_at, at_maturity
+    made, labels, pipeline, window, as_known_at, at_maturity, usual
         As for :func:`monitoring.maturity.see`.
     answer : callable
         Gives predicted rows, in an order of its own, and the answers that they were.
@@ -66,10 +67,63 @@ def quality(
         window=window,
         as_known_at=as_known_at,
         at_maturity=at_maturity,
+        usual=usual,
     )
     rows, answers = answer(seen.rows)
     beside = naive(rows) if len(rows) else None
     return measure_quality(rows, answers, beside, pipeline=pipeline, window=window, seen=seen)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowQuality:
+    """How good the predictions of a window turned out; numbers where there are any.
+
+    Attributes
+    ----------
+    seen : Seen
+        What the labels known say of the window, and in which state it is.
+    score, naive : float or None
+        In the pipeline's metric.
+    interval : tuple of float or None
+        95 %, of the score.
+
+    """
+
+    window: Window
+    seen: Seen
+    score: float | None
+    interval: tuple[float, float] | None
+    naive: float | None
+
+
+def window_quality(
+    made: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    pipeline: Pipeline,
+    window: Window,
+    as_known_at: pd.Timestamp,
+    answer: Callable[[pd.DataFrame], tuple[pd.DataFrame, Answers]],
+    naive: Callable[[pd.DataFrame], Answers],
+    at_maturity: timedelta | None = None,
+    usual: Asked = unknown,
+) -> WindowQuality:
+    """Measure the predictions of a window, always with the interval; see :func:`quality`."""
+    seen = see(
+        made,
+        labels,
+        pipeline=pipeline,
+        window=window,
+        as_known_at=as_known_at,
+        at_maturity=at_maturity,
+        usual=usual,
+    )
+    if seen.rows.empty:
+        return WindowQuality(window, seen, None, None, None)
+    rows, answers = answer(seen.rows)
+    live = _measured(rows, answers, pipeline, window, with_interval=True)
+    base = _measured(rows, naive(rows), pipeline, window)
+    return WindowQuality(window, seen, live.value, live.bounds, base.value)
 
 
 def measure_quality(
@@ -158,7 +212,12 @@ class _Error:
 
 
 def _measured(
-    labelled: pd.DataFrame, answers: Answers, pipeline: Pipeline, window: Window
+    labelled: pd.DataFrame,
+    answers: Answers,
+    pipeline: Pipeline,
+    window: Window,
+    *,
+    with_interval: bool = False,
 ) -> _Error:
     metric, truth = pipeline.resolved_metric, labelled[LABEL]
     if metric == "roc_auc" and answers.probabilities is None:
@@ -167,7 +226,7 @@ def _measured(
     value = metric_value(metric, truth, answers, weights)
     if not np.isfinite(value):
         return _Error(None)
-    if weights is None:
+    if weights is None and not with_interval:
         return _Error(value)
     # A day as a block leaves no interval within a window of a day.
     block = min(pipeline.gate.block, (window.end - window.start) / LEAST_BLOCKS)
@@ -180,10 +239,12 @@ def _measured(
         level=LEVEL / 2,
         weights=weights,
     )
-    parts = np.array([metric_value(metric, truth, answers, other) for other in others])
-    found = widened(found, parts, level=LEVEL / 2)
+    if weights is not None:
+        parts = np.array([metric_value(metric, truth, answers, other) for other in others])
+        found = widened(found, parts, level=LEVEL / 2)
     known = np.isfinite(found.low) and np.isfinite(found.high)
-    return _Error(value, corrected=True, bounds=(found.low, found.high) if known else None)
+    bounds = (found.low, found.high) if known else None
+    return _Error(value, corrected=weights is not None, bounds=bounds)
 
 
 def many_came_in(before: int, now: int, rows: int) -> bool:
@@ -193,6 +254,15 @@ def many_came_in(before: int, now: int, rows: int) -> bool:
     (False, True, False)
     """
     return now > before and now - before >= LEAST_GROWTH * rows
+
+
+def filled_up(before: int, now: int, rows: int) -> bool:
+    """Say whether at least half of the labels that a window lacked have come in since.
+
+    >>> filled_up(90, 94, 100), filled_up(90, 95, 100), filled_up(100, 100, 100)
+    (False, True, False)
+    """
+    return now > before and 2 * (now - before) >= rows - before
 
 
 def last_known(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_command
 
 from components.pipelines import Pipeline, read_pipeline
-from driftwheel import everyday, expert, keeping, onestep, setting_up, trusting
+from driftwheel import asking, everyday, expert, keeping, onestep, setting_up, trusting
 from driftwheel.app import app
 from flows.settings import CONFIG_NAME, Settings, load_settings
 
@@ -33,7 +33,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def commands() -> set[str]:
-    for panel in (setting_up, everyday, onestep, trusting, expert, keeping):
+    for panel in (setting_up, everyday, asking, onestep, trusting, expert, keeping):
         panel.register(app)
     return set(get_command(app).commands)
 
@@ -64,6 +64,7 @@ def test_the_settings_file_is_one_and_names_what_can_be_set(
     (home / CONFIG_NAME).write_text(text, encoding="utf-8")
     monkeypatch.setenv("LEDGER_PASSWORD", "s3cret")
     monkeypatch.setenv("SHOP_PASSWORD", "t0psecret")
+    monkeypatch.setenv("SLACK_URL", "slack://secret-token")
     settings = load_settings(home)
     assert "s3cret" in settings.ledger
     assert "t0psecret" in str(settings.place("SHOP_DB"))

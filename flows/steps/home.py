@@ -1,7 +1,7 @@
 """An opened home: the stores that steps read and write, and the pipelines under care."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,8 @@ class Home:
         Where pipelines are looked up, first match wins.
     place : callable
         What a ``${NAME}`` in a pipeline file stands for here; None where it is unknown.
+    alerts : tuple of str
+        Where alerts go, as Apprise takes it; never shown.
 
     """
 
@@ -48,6 +50,7 @@ class Home:
     environment: str
     pipeline_folders: tuple[Path, ...]
     place: Callable[[str], str | None] = _nowhere
+    alerts: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def packages(self) -> Path:

@@ -17,16 +17,7 @@ import pyarrow as pa
 
 from components.answers import Answers
 from components.faults import Fault, without_faulty
-from components.maturity import (
-    FAIR_SHARE,
-    MaturityCurve,
-    describe,
-    fair_age,
-    fair_age_of,
-    maturity_curve,
-    percent,
-    short_age,
-)
+from components.maturity import fair_age_of
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
@@ -38,6 +29,8 @@ from components.records import (
     to_frame,
 )
 from flows.steps.care import under_care_since
+from flows.steps.in_charge import in_charge_at
+from flows.steps.maturing import maturity_of, usual_before
 from flows.steps.reading_back import read_back
 from flows.steps.rivals import NAIVE, naive_now, open_package
 from flows.steps.snapshots import (
@@ -49,9 +42,9 @@ from flows.steps.snapshots import (
     versions_known,
 )
 from monitoring.drift import measure_drift
-from monitoring.maturity import first_known, said_mature
+from monitoring.maturity import first_known, said_lacking, said_mature
 from monitoring.measurements import Measurement
-from monitoring.quality import last_known, many_came_in, quality
+from monitoring.quality import filled_up, last_known, many_came_in, quality
 from monitoring.windows import Window, complete_windows
 
 if TYPE_CHECKING:
@@ -62,18 +55,23 @@ if TYPE_CHECKING:
 LOOK_BACK = 8
 """So many of the newest windows are looked at, before they are mature, for labels that came."""
 
+LACK_BACK = 32
+"""So many of the newest windows that lacked labels when they were due are looked at for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """When the live error of a window was last measured, whose it is, on how many labels.
 
-    A `mature` one is due again only for many more labels.
+    A `mature` one is due again only for many more labels; one that was `lacking` labels that
+    were due, once half of those have come.
     """
 
     window: Window
     at: pd.Timestamp
     labelled: int
     mature: bool
+    lacking: bool
     model_version: str
     reference: str
 
@@ -97,19 +95,24 @@ def looks_due(
     With a label delay: those taken before the labels of the whole window were due, once they
     are. Where each label has a time of its own: those taken before the window was mature, once
     it is; and before that those that many more labels came in after, so that a window is
-    looked at a dozen times at most.
+    looked at a dozen times at most. Either way: those that lacked labels which were due, each
+    time half of what was missing has come.
     """
     looks = _looks(home, pipeline, as_of=as_of)
-    if pipeline.label_delay is not None:
-        delay = pd.Timedelta(pipeline.label_delay)
-        return [look for look in looks if look.at < look.window.end + delay <= as_of]
     if not looks:
         return []
-    labels = versions_known(home.lake, pipeline, "labels", as_of=as_of)
-    fair = fair_age_of(first_known(labels), pipeline, as_of=as_of)
-    ripe = [look for look in looks if not look.mature and look.window.end + fair <= as_of]
-    grown = _outgrown(home, pipeline, looks[-LOOK_BACK:], as_of=as_of, faults=faults)
-    return [look for look in looks if look in ripe or look in grown]
+    lacking = [look for look in looks if look.lacking][-LACK_BACK:]
+    due = _outgrown(home, pipeline, lacking, as_of=as_of, faults=faults)
+    if pipeline.label_delay is not None:
+        delay = pd.Timedelta(pipeline.label_delay)
+        due += [look for look in looks if look.at < look.window.end + delay <= as_of]
+    else:
+        labels = versions_known(home.lake, pipeline, "labels", as_of=as_of)
+        fair = fair_age_of(first_known(labels), pipeline, as_of=as_of)
+        young = [look for look in looks if not look.mature and not look.lacking]
+        due += [look for look in young if look.window.end + fair <= as_of]
+        due += _outgrown(home, pipeline, looks[-LOOK_BACK:], as_of=as_of, faults=faults)
+    return [look for look in looks if look in due]
 
 
 def _looks(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> list[Look]:
@@ -121,6 +124,7 @@ def _looks(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> list[Loo
             at=row[KNOWN_TIME],
             labelled=row["rows"],
             mature=said_mature(row["reason"]),
+            lacking=said_lacking(row["reason"]),
             model_version=row["model_version"],
             reference=row["reference"],
         )
@@ -136,6 +140,8 @@ def _outgrown(
     as_of: pd.Timestamp,
     faults: Sequence[Fault],
 ) -> list[Look]:
+    if not recent:
+        return []
     since, until = recent[0].window.start, recent[-1].window.end
     made = predictions_made(home.lake, pipeline, as_of=as_of, since=since, until=until)
     made = without_faulty(made, faults)
@@ -144,7 +150,9 @@ def _outgrown(
     found = []
     for look in recent:
         inside = look.window.holds(made[EVENT_TIME])
-        if many_came_in(look.labelled, int(labelled[inside].sum()), int(inside.sum())):
+        now, rows = int(labelled[inside].sum()), int(inside.sum())
+        filled = look.lacking and filled_up(look.labelled, now, rows)
+        if filled or many_came_in(look.labelled, now, rows):
             found.append(look)
     return found
 
@@ -159,7 +167,7 @@ def measure_and_write(
     faults: Sequence[Fault] = (),
 ) -> None:
     """Measure one window and write it down, once."""
-    promotion = _in_charge(home, pipeline, window)
+    promotion = in_charge_at(home.ledger.promotions(pipeline.name), window.start)
     measured = measure(home, pipeline, window, promotion, as_of=as_of, faults=faults)
     version = promotion.version if promotion else NAIVE
     about = {
@@ -232,7 +240,9 @@ def measure(
 
     """
     found = quality_of(home, pipeline, window, as_known_at=as_of, faults=faults)
-    if pipeline.label_delay is None:
+    # Where a delay is stated, and kept, there is nothing to measure.
+    own_times = pipeline.label_delay is None or pipeline.updated is not None
+    if own_times or any(said_lacking(one.reason) for one in found):
         found.append(maturity_of(home, pipeline, window, as_of=as_of))
     if promotion is None:
         return found
@@ -271,10 +281,49 @@ def quality_of(
         :func:`monitoring.maturity.see`.
 
     """
-    asked = {"as_of": as_known_at, "since": window.start, "until": window.end}
-    made = predictions_made(home.lake, pipeline, **asked)
-    fine = without_faulty(made, faults)
     labels = versions_known(home.lake, pipeline, "labels", as_of=as_known_at)
+    asked, aside = question(
+        home,
+        pipeline,
+        window,
+        labels,
+        as_known_at=as_known_at,
+        at_maturity=at_maturity,
+        faults=faults,
+    )
+    return _excused(quality(**asked), aside)
+
+
+def question(
+    home: "Home",
+    pipeline: Pipeline,
+    window: Window,
+    labels: pd.DataFrame,
+    *,
+    as_known_at: pd.Timestamp,
+    at_maturity: timedelta | None,
+    faults: Sequence[Fault],
+) -> tuple[dict[str, Any], int]:
+    """Gather what a question about the quality of a window needs.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_versions, 4)
+        Every version of every label known by then: those of the window, those that the waits
+        are learnt from, those that the naive baseline knew. Not modified.
+
+    Returns
+    -------
+    dict, int
+        What :func:`monitoring.quality.quality` and ``window_quality`` take; and how many
+        predictions a data fault keeps out.
+
+    """
+    known = {"as_of": as_known_at, "since": window.start, "until": window.end}
+    made = predictions_made(home.lake, pipeline, **known)
+    # Whatever order the files are in: a sum in another order ends on another last digit.
+    made = made.sort_values([EVENT_TIME, RECORD_ID, "prediction_id"], ignore_index=True)
+    fine = without_faulty(made, faults)
     labels = without_faulty(labels[labels[EVENT_TIME].notna()], faults)
     newest = newest_known(labels)
 
@@ -284,61 +333,20 @@ def quality_of(
     def naive(rows: pd.DataFrame) -> Answers:
         return naive_now(pipeline, rows, newest, as_of=window.start)
 
-    found = quality(
-        fine,
-        labels,
-        pipeline=pipeline,
-        window=window,
-        as_known_at=as_known_at,
-        at_maturity=at_maturity,
-        answer=answer,
-        naive=naive,
-    )
-    return _excused(found, len(made) - len(fine))
-
-
-def maturity_of(
-    home: "Home", pipeline: Pipeline, window: Window, *, as_of: pd.Timestamp
-) -> Measurement:
-    """Measure how soon labels are known: the share of them at the fair age, and the curve."""
-    curve = curve_of(home, pipeline, as_of=as_of)
-    fair = fair_age(curve, pipeline)
-    told = curve.labelled > 0
-    stated = "as stated" if pipeline.mature_after else f"{percent(FAIR_SHARE)} of those that come"
-    return Measurement(
-        name="label_maturity",
-        column=None,
-        window=window,
-        method="kaplan_meier",
-        value=curve.share_at(fair) if told else None,
-        threshold=None,
-        direction="below",
-        status="fine" if told else "cannot_tell",
-        rows=curve.rows,
-        reason=f"{describe(curve)}; a fair age is {short_age(fair)} ({stated})",
-    )
-
-
-def curve_of(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> MaturityCurve:
-    """Measure the share of all records whose label is known by age, as known at a moment.
-
-    Raises
-    ------
-    StoreError
-        If the tables do not exist yet.
-
-    """
-    times = home.lake.read(
-        pipeline.name,
-        "records",
-        columns=[RECORD_ID, EVENT_TIME],
-        where="known_time <= $as_of",
-        params={"as_of": as_of},
-    )
-    records = to_frame(times).drop_duplicates(RECORD_ID, keep="last")
-    labels = first_known(versions_known(home.lake, pipeline, "labels", as_of=as_of))
-    known = records[RECORD_ID].map(labels.set_index(RECORD_ID)[KNOWN_TIME])
-    return maturity_curve(records[EVENT_TIME], known, as_of=as_of)
+    asked = {
+        "made": fine,
+        "labels": labels,
+        "pipeline": pipeline,
+        "window": window,
+        "as_known_at": as_known_at,
+        "at_maturity": at_maturity,
+        "answer": answer,
+        "naive": naive,
+        "usual": usual_before(
+            home, pipeline, window, as_of=as_known_at, faults=faults, age=at_maturity
+        ),
+    }
+    return asked, len(made) - len(fine)
 
 
 def _excused(measured: Iterable[Measurement], aside: int) -> list[Measurement]:
@@ -370,12 +378,6 @@ def _rows_known(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> pd.
         pipeline.name, "measurements", where="known_time <= $as_of", params={"as_of": as_of}
     )
     return last_known(to_frame(table))
-
-
-def _in_charge(home: "Home", pipeline: Pipeline, window: Window) -> "Promotion | None":
-    """Find the promotion that was in force when the window began."""
-    past = [p for p in home.ledger.promotions(pipeline.name) if p.as_of <= window.start]
-    return past[-1] if past else None
 
 
 def _measurement_id(measured: Measurement, version: str, *again: str) -> str:

@@ -13,7 +13,9 @@ import pandas as pd
 from components.failpoints import failpoint
 from components.known_faults import Faults
 from components.pipelines import Pipeline
+from flows.steps.alerting import Told
 from flows.steps.diagnosing import look_for_faults
+from flows.steps.in_charge import in_charge_at
 from flows.steps.leasing import Clock
 from flows.steps.measuring import (
     look_again,
@@ -48,6 +50,8 @@ class Watched:
         Windows measured by this run for the first time.
     faults : Faults
         What is wrong with the data; their rows are not measured.
+    alerts : Told
+        What people were told of it, and what still waits.
 
     """
 
@@ -56,6 +60,7 @@ class Watched:
     request: "Request | None"
     windows: int
     faults: Faults = Faults()  # noqa: RUF009 - frozen, and empty
+    alerts: Told = Told()  # noqa: RUF009 - as above
 
 
 def watch(
@@ -95,8 +100,8 @@ def recall(
     home: "Home", pipeline: Pipeline, kept: Iterable[Measurement], *, as_of: pd.Timestamp
 ) -> History:
     """Gather what the policy judges on: windows under the present champion, and past answers."""
-    promoted = [pd.Timestamp(p.as_of) for p in home.ledger.promotions(pipeline.name)]
-    since = max((moment for moment in promoted if moment <= as_of), default=None)
+    champion = in_charge_at(home.ledger.promotions(pipeline.name), as_of)
+    since = pd.Timestamp(champion.as_of) if champion else None
     decided = [d for d in home.ledger.decisions(pipeline.name) if d.as_of <= as_of]
     trained = [d for d in decided if d.request_id]
     # A training that failed, or was put off, answered nothing: the next window may ask again.
@@ -112,6 +117,7 @@ def recall(
         last_answer=max(answered, default=None),
         last_fit=max(fitted, default=None),
         put_off=pd.Timestamp(newest.as_of) if newest and newest.what == "data_fault" else None,
+        last_tried=pd.Timestamp(newest.as_of) if newest else None,
     )
 
 

@@ -14,6 +14,7 @@ from components.maturity import (
     labelled_curve,
     maturity_curve,
     short_age,
+    status_curve,
 )
 from components.pipelines import Pipeline
 
@@ -131,8 +132,10 @@ def test_the_fair_age_is_what_the_pipeline_says_before_what_is_measured():
     fixed = {"label_time": None, "label_delay": "1d"}
     assert fair_age_of(rows, pipeline(**fixed), as_of=now) == DAY
     assert fair_age_of(rows, pipeline(**fixed, mature_after="2d"), as_of=now) == 2 * DAY
-    none = pipeline(label_time=None, label_delay="0s")
-    assert fair_age_of(rows, none, as_of=now) == pd.Timedelta(0)
+    soon = pipeline(label_time=None, label_delay="0s")
+    assert fair_age_of(rows, soon, as_of=now) == 5 * HOUR, "stated is the least, not a proof"
+    exact = rows.assign(known_time=rows["event_time"])
+    assert fair_age_of(exact, soon, as_of=now) == pd.Timedelta(0)
 
 
 def test_too_few_labels_hold_no_row_back():
@@ -154,6 +157,31 @@ def test_without_a_label_there_is_no_curve():
     curve = maturity_curve(when, unknown, as_of=START + 9 * DAY)
     assert (curve.rows, curve.labelled, curve.plateau) == (48, 0, 0.0)
     assert describe(curve) == "no label is known of 48 records"
+
+
+def test_who_has_a_label_now_says_how_long_they_take_where_no_label_does():
+    chance = np.random.default_rng(0)
+    when, now = events(60, 480), START + 60 * DAY
+    waits = np.where(chance.random(len(when)) > 0.1, chance.exponential(72, len(when)), 1e6)
+    curve = status_curve(when, late(when, waits) <= now, as_of=now)
+
+    assert curve.plateau == pytest.approx(0.9, abs=0.02), "chance among the oldest is no step"
+    for age in (DAY, 3 * DAY, 9 * DAY):
+        truth = 0.9 * (1 - np.exp(-(age / HOUR) / 72))
+        assert curve.share_at(age) == pytest.approx(truth, abs=0.15), "few steps, roughly right"
+
+
+def test_labels_three_days_late_are_seen_to_be_though_less_was_stated():
+    when = events(30)
+    now = START + 30 * DAY
+    curve = status_curve(when, when <= now - 3 * DAY, as_of=now)
+    fixed = pipeline(label_time=None, label_delay="1h")
+
+    assert fair_age(curve, fixed) == 3 * DAY
+    kept = status_curve(when, when <= now - HOUR, as_of=now)
+    assert fair_age(kept, fixed) == HOUR
+    none = status_curve(when, when < START, as_of=now)
+    assert (none.labelled, fair_age(none, fixed)) == (0, HOUR)
 
 
 def test_a_curve_is_said_in_one_line():
@@ -194,8 +222,9 @@ def test_whatever_the_waits_a_curve_rises_from_nothing_to_at_most_all(waits, as_
     waits = waits[: len(when)]
     known = when + pd.Series(waits, index=when.index, dtype="timedelta64[us]")
     now = START + as_of * HOUR
-    for estimate in (maturity_curve, labelled_curve):
-        curve = estimate(when, known, as_of=now)
+    for estimate in (maturity_curve, labelled_curve, status_curve):
+        seen = known <= now if estimate is status_curve else known
+        curve = estimate(when, seen, as_of=now)
         assert isinstance(curve, MaturityCurve)
         assert (np.diff(curve.ages) > 0).all()
         assert (np.diff(curve.shares) >= 0).all()

@@ -261,3 +261,37 @@ def test_failpoints_are_armed_by_name_and_visit(monkeypatch: pytest.MonkeyPatch)
         assert len(killed) == 2
     finally:
         arm({})
+
+
+# --- where alerts go -----------------------------------------------------------------------------
+
+
+def test_addresses_of_alerts_are_filled_from_the_environment_and_never_shown(
+    home: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('[alerts]\nurls = ["${SLACK_URL}", "json://ada:s3cret@127.0.0.1:9000/hook"]\n')
+    with pytest.raises(SettingsError, match="SLACK_URL"):
+        load_settings(home)
+    monkeypatch.setenv("SLACK_URL", "slack://s3cret/s3cret/s3cret")
+    settings = load_settings(home)
+    assert settings.alerts == (
+        "slack://s3cret/s3cret/s3cret",
+        "json://ada:s3cret@127.0.0.1:9000/hook",
+    )
+    assert "s3cret" not in repr(settings)
+
+
+def test_the_environment_names_addresses_of_alerts_separated_by_blanks_or_commas(
+    home: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('[alerts]\nurls = ["json://127.0.0.1:9000/hook"]\n')
+    monkeypatch.setenv("SLACK_URL", "slack://a/b/c")
+    monkeypatch.setenv("DRIFTWHEEL_ALERTS_URLS", "mailto://a,b@x.org json://h/p,${SLACK_URL}")
+    assert load_settings(home).alerts == ("mailto://a,b@x.org", "json://h/p", "slack://a/b/c")
+
+
+@pytest.mark.parametrize("text", ["urls = 'x'", "urls = [1]", "url = ['x']", "level = 'high'"])
+def test_a_table_of_alerts_that_is_none_is_refused(home: Path, write: Write, text: str) -> None:
+    write(f"[alerts]\n{text}\n")
+    with pytest.raises(SettingsError, match=r"\[alerts\] must hold one line"):
+        load_settings(home)

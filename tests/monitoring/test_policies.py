@@ -119,6 +119,44 @@ def test_the_period_runs_from_the_last_fit_promoted_or_not():
     assert ask([], policy=policy, since=None, fitted=None, at=40).action == "hold"
 
 
+EVERY_28_DAYS = Policy(kind="periodic", period=timedelta(days=28))
+
+
+def first_tried(policy, *, fitted=None, answered=None, at=40):
+    """Judge after a first training, ten days after the start, that gave no model."""
+    history = History(
+        windows=(),
+        champion_since=None,
+        last_answer=None if answered is None else START + answered * DAY,
+        last_fit=None if fitted is None else START + fitted * DAY,
+        last_tried=START + 10 * DAY,
+    )
+    return judge(policy, history, as_of=START + at * DAY, max_age=None)
+
+
+@pytest.mark.parametrize("policy", [EVERY_28_DAYS, DRIFT], ids=lambda policy: policy.kind)
+@pytest.mark.parametrize("answered", [None, 10], ids=["it failed", "it waited"])
+def test_a_first_training_that_gave_no_model_is_tried_again(policy, answered):
+    verdict = first_tried(policy, answered=answered)
+
+    assert (verdict.action, verdict.cause) == ("retrain", "manual")
+    assert verdict.reason == (
+        "no model is in charge: the training of 2026-01-11 gave none, it is tried again"
+    )
+
+
+def test_a_first_training_that_was_refused_is_tried_again_when_it_is_due():
+    assert first_tried(EVERY_28_DAYS, fitted=10, answered=10, at=37).action == "hold"
+    due = first_tried(EVERY_28_DAYS, fitted=10, answered=10, at=38)
+    assert (due.action, due.cause) == ("retrain", "periodic")
+    assert first_tried(DRIFT, fitted=10, answered=10, at=23).action == "hold", "the cooldown"
+    assert first_tried(DRIFT, fitted=10, answered=10, at=24).action == "retrain"
+
+
+def test_never_does_not_try_a_first_training_again():
+    assert first_tried(Policy(kind="never")).action == "hold"
+
+
 @pytest.mark.parametrize("kind", ["never", "drift"])
 def test_a_model_past_its_age_is_due_whatever_the_policy(kind):
     verdict = ask([0.0, 0.0], policy=Policy(kind=kind), max_age=timedelta(days=14))

@@ -6,7 +6,7 @@ import pytest
 
 from components.answers import Answers
 from components.maturity import fair_age_of
-from monitoring.maturity import see
+from monitoring.maturity import Usual, see, unknown
 from monitoring.quality import quality
 from monitoring.windows import Window
 
@@ -59,7 +59,7 @@ def blind(rows):
 
 @pytest.fixture
 def ask(make_pipeline):
-    def run(rows, window, at, *, labels=None, at_maturity=None, **fields):
+    def run(rows, window, at, *, labels=None, at_maturity=None, usual=unknown, **fields):
         late = {"label_delay": None, "label_time": "told", "task": "multiclass"}
         made = rows.drop(columns=["label", "label_known"])
         found = quality(
@@ -71,6 +71,7 @@ def ask(make_pipeline):
             at_maturity=at_maturity,
             answer=given,
             naive=blind,
+            usual=usual,
         )
         return {one.name: one for one in found}
 
@@ -241,6 +242,73 @@ def test_a_constant_delay_measures_what_is_due_as_it_is(ask):
     none = ask(rows, window, window.start, label_delay="12h", label_time=None)["live_error"]
     assert (none.value, none.status) == (None, "cannot_tell")
     assert "; waiting: " in none.reason
+
+
+HOURLY = {"label_delay": "1h", "label_time": None}
+
+
+def stated(rows):
+    """Let every label come an hour after its event, as the source states."""
+    return rows.assign(label_known=rows["event_time"] + HOUR)
+
+
+def test_a_stated_delay_that_was_not_kept_is_no_proof_that_labels_are_there(ask):
+    rows, window = stated(shop(30)), last_day(30)
+    slow = (rows["label"] == "slow") & (rows["event_time"] >= window.start)
+    rows.loc[slow, "label_known"] = pd.NaT  # the slow ones are still to come
+    found = ask(rows, window, window.end + HOUR, **HOURLY)["live_error"]
+
+    assert (found.value, found.status) == (None, "cannot_tell")
+    assert "; waiting: " in found.reason
+    assert "of the 288 that are due 66 % have one where 100 % usually do" in found.reason
+    in_time = ask(stated(shop(30)), window, window.end + HOUR, **HOURLY)["live_error"]
+    assert "; mature: 288 of 288 rows have a label (100 %)" in in_time.reason
+
+
+def test_labels_that_take_longer_than_stated_are_weighed_by_how_long_they_take(ask):
+    rows, window = shop(30, a_day=1440), last_day(30)
+    found = ask(rows, window, window.end, **HOURLY)["live_error"]
+    inside = rows[window.holds(rows["event_time"])]
+    known = inside[inside["label_known"] <= window.end]
+
+    assert "; corrected: " in found.reason
+    assert abs(found.value - accuracy(inside)) < (accuracy(known) - accuracy(inside)) / 3
+    ripe = ask(rows, window, window.end + 2 * DAY, **HOURLY)["live_error"]
+    assert ripe.value == accuracy(inside)
+
+
+def test_where_some_labels_never_come_a_window_is_mature_with_the_usual_share(ask):
+    rows, window = stated(shop(30)), last_day(30)
+    rows.loc[rows.index % 20 == 0, "label_known"] = pd.NaT
+    at = window.end + HOUR
+    found = ask(rows, window, at, usual=lambda _: Usual.of([0.95] * 20), **HOURLY)["live_error"]
+
+    assert "; mature: " in found.reason
+    assert found.reason.endswith("5.0 % never come")
+    assert found.value is not None
+    unknown_past = ask(rows, window, at, **HOURLY)["live_error"]
+    assert "; waiting: " in unknown_past.reason
+
+
+@pytest.mark.parametrize("age", [2 * HOUR, 2 * DAY])
+def test_a_window_whose_feed_of_labels_stopped_waits_however_old_it_is(ask, age):
+    rows, window = shop(30), last_day(30)
+    rows.loc[rows["label_known"] > window.end - DAY / 2, "label_known"] = pd.NaT
+
+    def usual(before):
+        assert before <= window.start
+        return Usual.of([1.0] * 20)
+
+    found = ask(rows, window, window.end + age, usual=usual)["live_error"]
+    assert (found.value, found.status) == (None, "cannot_tell")
+    assert "its labels are missing" in found.reason
+
+
+def test_usual_is_what_most_older_stretches_had():
+    with_a_gap = Usual.of([0.98, 0.97, 0.98, 0.99, 0.2, 0.0, 0.98])
+    assert with_a_gap.share == 0.98
+    assert with_a_gap.lacks(0.8, 0.01)
+    assert not with_a_gap.lacks(0.94, 0.01)
 
 
 def test_what_the_pipeline_says_of_maturity_counts(ask):

@@ -9,8 +9,8 @@ import pytest
 
 from components.faults import Fault
 from components.stores.ledger import Outcome
+from flows.steps.maturing import curve_of
 from flows.steps.measuring import (
-    curve_of,
     look_again,
     looks_due,
     measure,
@@ -128,6 +128,104 @@ def test_a_window_is_looked_at_once_more_when_it_is_mature(late, day) -> None:
 
     assert list(looks["known_time"]) == [day(21), day(22.3)]
     assert "; mature: " in looks["reason"].iloc[1]
+
+
+@pytest.fixture
+def stated(fresh, day, world):
+    """Give a pipeline without a model whose labels are said to come after an hour."""
+    fresh.change(label_delay="1h")
+    outcome = Outcome(pipeline="bikes", what="refused", who="Ada", why="no gain", as_of=day(14))
+    fresh.ledger.record(outcome, now=fresh.clock())
+    rows = world(60)
+    rows.loc[5, "count"] = 100.0
+
+    def live(moment, without=()):
+        """Ingest, score and monitor as of a moment, while some labels are not there yet."""
+        held = rows.copy()
+        times = pd.to_datetime(held["at"], utc=True)
+        for since, until_when in without:
+            held.loc[(times >= since) & (times < until_when), "count"] = None
+        fresh.write(held)
+        until(fresh, moment)
+        for window in windows_due(fresh.home, fresh.pipeline, as_of=moment):
+            measure_and_write(fresh.home, fresh.pipeline, window, as_of=moment, flow_run_id="")
+        for look in looks_due(fresh.home, fresh.pipeline, as_of=moment):
+            look_again(fresh.home, fresh.pipeline, look, as_of=moment, flow_run_id="")
+        found = fresh.rows("measurements").sort_values("known_time", kind="stable")
+        return found[found["name"] == "live_error"], found[found["name"] == "label_maturity"]
+
+    return live
+
+
+def test_while_the_feed_of_labels_stops_a_window_waits_and_is_measured_once_it_caught_up(
+    stated, day
+) -> None:
+    stopped = [(day(17), day(99))]
+    live, waits = stated(day(22), stopped)
+    assert live["status"].to_list() == ["cannot_tell"]
+    assert "of the 56 that are due 43 % have one where 100 % usually do" in live["reason"].iloc[0]
+    assert "99 % by 5.1d of" in waits["reason"].iloc[0]
+
+    live, _ = stated(day(23), stopped)
+    assert len(live) == 1, "nothing came, nothing is measured anew"
+    live, _ = stated(day(24), ())
+    assert live["status"].to_list()[0] == "cannot_tell"
+    assert "; mature: 56 of 56 rows have a label (100 %)" in live["reason"].iloc[-1]
+    assert live["value"].notna().iloc[-1]
+    live, _ = stated(day(26), ())
+    assert len(live) == 2
+
+
+def test_labels_three_days_late_keep_a_window_waiting_until_they_are_there(stated, day) -> None:
+    for moment in (21, 22, 23):
+        live, waits = stated(day(moment), [(day(moment - 3), day(99))])
+        assert set(live["status"]) == {"cannot_tell"}
+    assert "a fair age is 3.1d (" in waits["reason"].iloc[0]
+    live, _ = stated(day(25), [(day(22), day(99))])
+    assert "; mature: 56 of 56 rows have a label (100 %)" in live["reason"].iloc[-1]
+
+
+def test_where_some_labels_never_come_a_window_does_not_wait_for_them(stated, day) -> None:
+    never = [(day(number), day(number + 0.375)) for number in range(40)]  # 3 of the 8 of a day
+    live, waits = stated(day(21.5), never)
+    assert "; mature: 35 of 56 rows have a label (62 %)" in live["reason"].iloc[-1]
+    assert "37.5 % never come" in live["reason"].iloc[-1]
+    assert waits.empty
+
+
+def test_a_delay_that_is_kept_costs_no_second_look_and_no_curve(stated, day, monkeypatch) -> None:
+    monkeypatch.setattr("flows.steps.maturing.with_first_label", None)  # nobody asks
+    for moment in (21.5, 22.5, 28.5):
+        live, waits = stated(day(moment))
+    assert len(live) == 2
+    assert live["status"].ne("cannot_tell").all()
+    assert waits.empty
+
+
+def test_where_rows_say_when_they_changed_labels_are_measured_by_that(
+    stated, fresh, day, world
+) -> None:
+    """An UPDATE brings the label three days after the event, though an hour was stated."""
+    fresh.change(updated="seen")
+    times = pd.Series(pd.date_range(day(0), periods=60 * 8, freq="3h"))
+    for moment in (21, 24.5):
+        rows = world(60)
+        done = times + pd.Timedelta("3D") <= day(moment)
+        seen = times.where(~done, times + pd.Timedelta("3D"))
+        rows.loc[~done, "count"] = None
+        fresh.write(rows.assign(seen=seen.dt.strftime("%Y-%m-%dT%H:%M:%S")))
+        until(fresh, day(moment))
+        for window in windows_due(fresh.home, fresh.pipeline, as_of=day(moment)):
+            measure_and_write(fresh.home, fresh.pipeline, window, as_of=day(moment), flow_run_id="")
+        for look in looks_due(fresh.home, fresh.pipeline, as_of=day(moment)):
+            look_again(fresh.home, fresh.pipeline, look, as_of=day(moment), flow_run_id="")
+    rows = fresh.rows("measurements").sort_values("known_time", kind="stable")
+    live = rows[rows["name"] == "live_error"]
+    assert "; mature: " not in live["reason"].iloc[0]
+    assert "; mature: 56 of 56 rows have a label (100 %)" in live["reason"].iloc[-1]
+    told = rows[rows["name"] == "label_maturity"].iloc[0]
+    assert told["method"] == "kaplan_meier"
+    assert "a fair age is 3d (" in told["reason"]
 
 
 def test_rows_of_a_fault_are_measured_neither_as_drift_nor_as_error(late, day) -> None:

@@ -261,8 +261,11 @@ def test_the_status_shows_the_newest_live_error_that_can_tell(slow, day) -> None
     console = Console(record=True, width=200)
     about = {"pipeline": "bikes", "champion": "naive", "since": None, "metric": "mae"}
     rest = {"pending": [], "last_decision": None, "moved_by_hand": [], "data_faults": []}
-    print_status(console, [{**about, **shown, **rest}])
-    assert "mae, 7d to 2024-01-29" in console.export_text()
+    place = {"shipped": False, "in_use": True}
+    print_status(console, [{**about, **shown, **rest, **place}])
+    said = " ".join(console.export_text().split())
+    assert "mae over the 7d to 2024-01-29" in said
+    assert "the window to 2024-02-12 cannot tell: " in said, "and why the newest says nothing"
 
 
 @pytest.fixture
@@ -390,3 +393,16 @@ def test_a_window_without_any_label_cannot_tell(classes, day, metric) -> None:
     until(classes, day(28))
     live = next(m for m in look(classes, day(21)).measurements if m.name == "live_error")
     assert (live.status, live.value, live.rows) == ("cannot_tell", None, 0)
+
+
+def test_a_first_training_that_waited_is_asked_for_again_by_the_loop(fresh, world, day) -> None:
+    fresh.write(world(60))
+    fresh.ingest(day(5))
+    first = fresh.train(day(5))
+    assert first.what == "wait"
+    assert first.why.endswith("more are needed")
+    until(fresh, day(28))
+    asked = look(fresh, day(28))
+    assert (asked.verdict.action, asked.verdict.cause) == ("retrain", "manual")
+    assert asked.request.state == "open"
+    assert "no model is in charge: the training of" in asked.verdict.reason
