@@ -17,6 +17,11 @@ from components.records import UTC_TIME
 
 INGESTS = "ingests"
 
+OVERLAP = timedelta(days=7)
+"""So far before its newest row a source is read again where it states no lateness."""
+
+_MOMENTS = ("as_of", "left_from", "newest", "since")
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -38,6 +43,10 @@ class Taken:
         Rows that were known; that passed; that were new; of those, known before the watermark.
     columns : tuple of str
         What was read of a record besides its keys.
+    newest : Timestamp or None
+        The newest known time of its rows.
+    since : Timestamp or None
+        From which known time on it was read; None means that it was read whole.
 
     """
 
@@ -52,6 +61,8 @@ class Taken:
     new: int
     late: int
     columns: tuple[str, ...] = ()
+    newest: pd.Timestamp | None = None
+    since: pd.Timestamp | None = None
 
 
 def ingest_schema() -> pa.Schema:
@@ -72,6 +83,8 @@ def ingest_schema() -> pa.Schema:
             ("flow_run_id", pa.string()),
             ("number", pa.int64()),
             ("columns", pa.list_(pa.string())),
+            ("newest", UTC_TIME),
+            ("since", UTC_TIME),
         ]
     )
 
@@ -99,7 +112,7 @@ def taken_from(table: pa.Table) -> list[Taken]:
         Taken(
             **{
                 **row,
-                **{name: _moment(row[name]) for name in ("as_of", "left_from")},
+                **{name: _moment(row[name]) for name in _MOMENTS if name in row},
                 "columns": tuple(row.get("columns") or ()),
             }
         )
@@ -148,13 +161,16 @@ class Watermark:
         self.columns: frozenset[str] = frozenset()
         """The columns that were ever read: any other is new in the pipeline file."""
         self._read_so: pd.Timestamp | None = None
+        self._read_whole: pd.Timestamp | None = None
+        self._newest_row: pd.Timestamp | None = None
         for one in taken:
             self.at = one.as_of if self.at is None else max(self.at, one.as_of)
             self.columns |= frozenset(one.columns)
             if one.reading == reading:
-                self._read_so = (
-                    one.as_of if self._read_so is None else max(self._read_so, one.as_of)
-                )
+                self._read_so = _later(self._read_so, one.as_of)
+                self._newest_row = _later(self._newest_row, one.newest)
+                if one.since is None:
+                    self._read_whole = _later(self._read_whole, one.as_of)
                 self._newest[one.part] = one
                 self._remember(one)
 
@@ -176,16 +192,43 @@ class Watermark:
         whole = before.left_from is None or as_of <= before.as_of
         return before if whole else None
 
-    def since(self, lateness: timedelta | None) -> pd.Timestamp | None:
-        """From which known time on a source must be read again, if it can be told at all."""
-        if self._read_so is None or lateness is None:
+    def since(
+        self, lateness: timedelta | None, *, as_of: pd.Timestamp, dated: bool = True
+    ) -> pd.Timestamp | None:
+        """Say from which known time on a source must be read again; None means all of it.
+
+        Lateness is subtracted here and nowhere else, from the newest row that was seen or, where
+        that is earlier, the last ingest. A source that states none is read :data:`OVERLAP` before
+        that, and whole again as soon as that much time has gone by since it last was: so a row
+        of any age is found, only not at once. So is a row of a source that states its lateness
+        but does not date its changes.
+
+        Parameters
+        ----------
+        lateness : timedelta or None
+            How long after it was known a row may still arrive, if that was said.
+        as_of : Timestamp
+            Of the ingest that asks.
+        dated : bool
+            Whether a row that is changed says when, or comes again by itself.
+
+        """
+        if self._read_so is None or self._newest_row is None:
             return None  # never, or never so: a column that is new must be read of all rows
+        sure = dated and lateness is not None
+        if not sure and (self._read_whole is None or as_of - self._read_whole >= OVERLAP):
+            return None
+        span = OVERLAP if lateness is None else lateness
         left = [one.left_from for one in self._newest.values() if one.left_from is not None]
-        return min([self._read_so - lateness, *left])
+        return min([self._read_so - span, self._newest_row - span, *left])
 
 
 def _moment(value: datetime | None) -> pd.Timestamp | None:
     return None if value is None else pd.Timestamp(value)
+
+
+def _later(one: pd.Timestamp | None, other: pd.Timestamp | None) -> pd.Timestamp | None:
+    return max(filter(None, (one, other)), default=None)
 
 
 def _reaches(one: Taken) -> tuple[bool, pd.Timestamp]:

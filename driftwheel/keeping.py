@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.errors import StoreError
 from driftwheel.app import settings_of
 from driftwheel.onestep import Json, Name
 from driftwheel.output import console, print_json, say, working
 
 if TYPE_CHECKING:
     from flows.steps.erasing import ErasureReport
+    from flows.steps.home import Home
 
 PANEL = "Expert"
+_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +46,7 @@ def snapshot(
     home.pipeline(name)  # a misspelt name is said before anything starts
     if to is not None:
         check_target(to)
+    _require_version(home, name, version)
     with working(f"rebuilding what version {version} of {name} learnt from"):
         made = rebuild(home, name, version, remaining=remaining)
         if to is not None:
@@ -79,6 +83,20 @@ def snapshot(
     )
 
 
+def _require_version(home: "Home", name: str, version: str) -> None:
+    """Say which versions there are, where one is asked for that there is not."""
+    there = [one.number for one in home.registry.versions(name)]
+    if version in there:
+        return
+    *before, last = there[-_SHOWN:] or [""]
+    more = f" (and {len(there) - _SHOWN} before these)" if len(there) > _SHOWN else ""
+    has = f"it has {', '.join(before)}{' and ' if before else ''}{last}{more}"
+    raise StoreError(
+        f"there is no version {version} of {name}; "
+        f"{has if there else f'it has none yet: `driftwheel train {name}` makes the first'}"
+    )
+
+
 def erase(
     context: typer.Context,
     name: Name,
@@ -103,7 +121,7 @@ def erase(
 
     home = open_home(settings_of(context))
     pipeline = home.pipeline(name)
-    named = len(ids or []) + len(entities or [])
+    named = len({*(ids or [])}) + len({*(entities or [])})
     if named and not yes:
         _ask(f"Remove all rows of {named} ids or entities from {name}, for good?")
     with working(f"erasing from {name}") as told:
@@ -121,6 +139,8 @@ def erase(
         print_json(done)
     else:
         _tell(done)
+    if len(done.missing) == named:
+        raise typer.Exit(1)
 
 
 def _ask(question: str) -> None:
@@ -132,7 +152,17 @@ def _ask(question: str) -> None:
 
 def _tell(done: "ErasureReport") -> None:
     removed = ", ".join(f"{table} {rows}" for table, rows in done.removed.items())
-    lines = [f"{done.pipeline}: erased for good ({done.id}); rows removed: {removed or 'none'}"]
+    lines = []
+    if any(done.removed.values()) or any(done.rewritten.values()) or not done.missing:
+        gone = f"erased for good ({done.id}); rows removed: {removed or 'none'}"
+        lines.append(f"{done.pipeline}: {gone}")
+    if done.missing:
+        lines.append(
+            f"{done.pipeline}: nothing found for {', '.join(done.missing)}; looked in "
+            f"{', '.join(done.removed) or 'no table, there is none yet'}, old versions included. "
+            "See how the id or entity is spelt in the source; rows under this name are kept out "
+            f"from now on ({done.id})"
+        )
     for version, rows in done.snapshots.items():
         lines.append(f"version {version} had learnt from {rows} of them; its snapshot says so now")
     if done.unknown:

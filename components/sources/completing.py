@@ -44,10 +44,10 @@ def resolve(pipeline: Pipeline) -> Pipeline:
     target = None if apart else pipeline.target
     found = _Sample(open_feed(pipeline.source, pipeline), target, pipeline).values
     columns = pipeline.columns or _columns_of(found, pipeline)
-    if not columns:
+    if not (columns or pipeline.history):
         raise SourceError(
             f"{pipeline.source.shown} leaves no feature to learn from besides time and target; "
-            "name some under 'columns'"
+            "name some under 'columns', or what is made of the past under 'history'"
         )
     task = pipeline.task or _task_of(_target_of(found, pipeline), pipeline)
     resolved = pipeline.model_copy(update={"columns": columns, "task": task})

@@ -49,18 +49,14 @@ class DatabaseFeed:
     def _newer(self, since: pd.Timestamp) -> Iterator[tuple[str, pd.Timestamp]]:
         """Name the columns, any of which makes a row worth reading again above a time.
 
-        Only what arrives within a stated lateness can be left out safely. A label that is
-        known some time after its event is filled in place: rows so young come again.
+        A label that is known some time after its event is filled in place: rows so young come
+        again. What may arrive late is in `since` already.
         """
-        lateness = self.source.lateness
-        if lateness is None:
-            return
-        cut = since - lateness
         if isinstance(self.source, Labels):
-            yield self.source.time, cut
+            yield self.source.time, since
             return
         if self.pipeline.updated is not None:
-            yield self.pipeline.updated, cut
+            yield self.pipeline.updated, since
         if self.pipeline.label_time is not None:
-            yield self.pipeline.label_time, cut
-        yield self.pipeline.time, cut - (self.pipeline.label_delay or timedelta())
+            yield self.pipeline.label_time, since
+        yield self.pipeline.time, since - (self.pipeline.label_delay or timedelta())

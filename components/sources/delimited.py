@@ -222,7 +222,7 @@ class _Buffered(io.RawIOBase):
 
 def _not_utf8(path: Path, offset: int, row: int) -> str:
     return (
-        f"{path} cannot be read as CSV (UTF-8, also gzipped or zipped): row {row} holds a byte "
+        f"{path} cannot be read as CSV (UTF-8, also gzipped or zipped): line {row} holds a byte "
         f"that is no UTF-8 (offset {offset:,}). Save it as UTF-8, for example with "
         f"'iconv -f latin1 -t utf-8 {path.name}'"
     )

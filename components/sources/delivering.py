@@ -149,15 +149,21 @@ def _labels(good: pd.DataFrame) -> pd.DataFrame:
     """Take the labels of all record versions, each value once.
 
     A later version of a record that changes the label is a correction: it was known when
-    that version was.
+    that version was; one that has none any more takes it back.
     """
-    rows = good[good[LABEL].notna()].sort_values([RECORD_ID, KNOWN_TIME], kind="stable")
-    first = ~rows.duplicated(RECORD_ID)
-    changed = ~first & (rows[LABEL] != rows[LABEL].shift())
+    key = [RECORD_ID, KNOWN_TIME]
+    # A row that gives no label, and no bad one either, says from when on it has none.
+    rows = good[good[LABEL].notna() | good[LABEL_KNOWN].notna()].sort_values(key, kind="stable")
+    said = rows[LABEL].notna()
+    count = said.groupby(rows[RECORD_ID]).cumsum()
+    rows, said, first = rows[count > 0], said[count > 0], (said & (count == 1))[count > 0]
+    before = rows[LABEL].shift()
+    changed = ~first & (rows[LABEL] != before) & (said | before.notna())
     corrected = rows[[LABEL_KNOWN, KNOWN_TIME]].max(axis=1)
     rows = rows.assign(**{KNOWN_TIME: rows[LABEL_KNOWN].where(first, corrected)})
     kept = rows.loc[first | changed, [RECORD_ID, EVENT_TIME, KNOWN_TIME, LABEL]]
-    return kept.drop_duplicates([RECORD_ID, KNOWN_TIME], keep="last").sort_index()
+    kept = kept[kept[LABEL].notna() | ~kept.duplicated(key, keep=False)]
+    return kept.drop_duplicates(key, keep="last").sort_index()
 
 
 def _changes(labels: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from components.sources.delta import DeltaFeed, is_delta
 from components.sources.files import FileFeed
 from components.sources.functions import FunctionFeed
 from components.sources.parts import Feed, frame_of
+from components.sources.written import WrittenFeed
 
 _CODE = "code"
 _PIPELINES = "pipelines"
@@ -28,6 +29,12 @@ def open_feed(source: Source, pipeline: Pipeline) -> Feed:
         If an address is not known here.
 
     """
+    feed = _as_it_stands(source, pipeline)
+    odd = source.decimal_comma or source.day_first or source.month_first
+    return WrittenFeed(feed, source) if odd else feed
+
+
+def _as_it_stands(source: Source, pipeline: Pipeline) -> Feed:
     needed = tuple(_needed(source, pipeline))
     if source.url is not None:
         return DatabaseFeed(source, pipeline, _address(source, pipeline), needed)
@@ -49,7 +56,7 @@ def _function(source: Source, pipeline: Pipeline, needed: tuple[str, ...]) -> Fu
         name=str(source.python),
         folder=home / _CODE,
         needed=needed,
-        slack=(source.lateness or timedelta()) + (waits or timedelta()),
+        waits=waits or timedelta(),
         hidden=partial(_hide, pipeline=pipeline),
     )
 

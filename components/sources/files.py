@@ -19,7 +19,10 @@ from components.values import parse_numbers, parse_times
 _HALF_WRITTEN = {".tmp", ".temp", ".part", ".partial", ".crdownload", ".filepart", ".swp"}
 _NOTES = {".md", ".rst", ".html", ".pdf", ".png", ".jpg", ".log", ".bak", ".lock"}
 _ABOUT = {".yaml", ".yml", ".toml", ".ini", ".json", ".xml", ".crc", ".md5", ".sha256", ".sha1"}
-_NO_DATA = frozenset(_HALF_WRITTEN | _NOTES | _ABOUT | {".py", ".sql", ".sh"})
+_CODE = {".py", ".sql", ".sh", ".ipynb"}
+# Loading one would run its code, and a model is no data.
+_MODELS = {".pkl", ".pickle", ".joblib", ".skops", ".onnx", ".pt", ".pth", ".h5", ".npy", ".npz"}
+_NO_DATA = frozenset(_HALF_WRITTEN | _NOTES | _ABOUT | _CODE | _MODELS)
 
 
 @dataclass(frozen=True, slots=True)

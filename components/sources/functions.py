@@ -34,9 +34,8 @@ class FunctionFeed:
     folder : Path
         HOME/code. It is on the import path only while the user's code runs.
     needed : sequence of str
-    slack : timedelta
-        How much earlier than what was taken it is asked for: what may still arrive late, or
-        be given its label.
+    waits : timedelta
+        How long after its event a row is given its label: rows so young are asked for again.
     hidden : callable
         Takes what must not be shown out of a text.
 
@@ -45,7 +44,7 @@ class FunctionFeed:
     name: str
     folder: Path
     needed: tuple[str, ...]
-    slack: timedelta
+    waits: timedelta
     hidden: Callable[[str], str]
 
     @property
@@ -55,7 +54,7 @@ class FunctionFeed:
 
     def parts(self, *, since: pd.Timestamp | None = None) -> Iterator[Part]:
         """Call the function: one part, none where it yields nothing."""
-        since = None if since is None else since - self.slack
+        since = None if since is None else since - self.waits
         begun = self._batches(since)
         first = next(begun, None)
         if first is None:

@@ -79,7 +79,8 @@ class Feed(Protocol):
         Parameters
         ----------
         since : Timestamp, optional
-            UTC. What was known by then has been taken before. A hint: more may come.
+            UTC. What was known before then has been taken, and what may come late is counted
+            in. A hint: more may come.
 
         Raises
         ------

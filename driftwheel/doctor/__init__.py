@@ -50,6 +50,7 @@ CHECKS = (
     Check("aliases", stores.aliases, "driftwheel status"),
     Check("Prefect", servers.prefect, "correct `prefect_api_url` in driftwheel.toml"),
     Check("processes", servers.leavings, "driftwheel up"),
+    Check("scratch", machine.leavings, "driftwheel doctor --mend"),
 )
 """In the order in which one would mend them."""
 
@@ -69,7 +70,7 @@ def examine(
         Of the home; its stores are opened only where they exist.
     mend : bool
         Put right what can be put right without a decision: the paths of a moved home, the
-        state file of a process that was killed.
+        state file and the waiting rows of a process that was killed.
     now : datetime, optional
         UTC; the wall clock when not given.
     lock : Path

@@ -14,6 +14,9 @@ from driftwheel.doctor.stores import ledger_exists
 LEAST_FREE = 2**30
 """Bytes; with less, a compaction (which writes before it removes) may not fit."""
 
+MOST_LEFT = 100 * 2**20
+"""Bytes; less of what killed processes left is no complaint."""
+
 CLOCK_BOUND = timedelta(seconds=5)
 """Between our clock and another's: leases, which last a minute and more, bear this much."""
 
@@ -53,6 +56,41 @@ def _writable(what: str, folder: Path) -> Seen:
 def _nearest(folder: Path) -> Path:
     """Give the folder, or the nearest one above it that exists."""
     return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def leavings(patient: Patient) -> Iterator[Seen]:
+    """Look for folders in which rows waited whose process was killed."""
+    from components.stores.lake.scratch import scratch_folders
+
+    stale = [folder for folder, pid in scratch_folders() if _is_stale(folder, pid, patient)]
+    if not stale:
+        return
+    size = sum(file.stat().st_size for each in stale for file in each.rglob("*") if file.is_file())
+    found = (
+        f"{len(stale)} folders with {size / 2**20:.1f} MiB of rows, left behind in "
+        f"{stale[0].parent} by processes that are gone"
+    )
+    if patient.mend:
+        for folder in stale:
+            shutil.rmtree(folder, ignore_errors=True)
+        yield fine(f"mended: removed {found}")
+    elif size >= MOST_LEFT:
+        yield wrong(found, mend="driftwheel doctor --mend")
+    else:
+        yield fine(f"{found}; `driftwheel doctor --mend` removes them")
+
+
+def _is_stale(folder: Path, pid: int | None, patient: Patient) -> bool:
+    """Say whether the process of a folder is gone; where none is named, whether it is a day old."""
+    import psutil
+
+    touched = folder.stat().st_mtime
+    if pid is None:
+        return touched < (patient.now - timedelta(days=1)).timestamp()
+    try:
+        return psutil.Process(pid).create_time() > touched + 1  # another one has the number now
+    except psutil.NoSuchProcess:
+        return True
 
 
 def clock(patient: Patient) -> Iterator[Seen]:

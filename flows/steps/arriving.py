@@ -30,6 +30,8 @@ from components.checks import (
 from components.ingests import Taken, Watermark
 from components.pipelines import Pipeline
 from components.records import (
+    EVENT_TIME,
+    KNOWN_TIME,
     LABEL,
     RECORD_ID,
     UTC_TIME,
@@ -113,6 +115,8 @@ class Delivered:
         Hashes of ids that came too late, and do not go in.
     absent : frozenset of str
         Features that no part has: their null is no correction of what stands.
+    since : Timestamp or None
+        From which known time on the feed was asked.
 
     """
 
@@ -124,6 +128,7 @@ class Delivered:
     repeated: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     excluded: Ids = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     absent: frozenset[str] = frozenset()
+    since: pd.Timestamp | None = None
 
     @property
     def extent(self) -> tuple[pd.Timestamp, pd.Timestamp] | None:
@@ -190,6 +195,7 @@ def arrive(
         rows=Stage(folder, marked_schema, hashed=RECORD_ID),
         settled=Stage(folder, marked_schema, hashed=RECORD_ID),
         faults=Stage(folder, quarantine_schema()),
+        since=since,
     )
     for part in feed.parts(since=since):
         taken = None if again else watermark.taken(part.name, part.digest, as_of)
@@ -352,7 +358,9 @@ class LabelChecks:
     def check(self, raw: pd.DataFrame) -> CheckedRows:
         """Check labels, each by itself."""
         checked = check_label_batch(raw, self._pipeline, as_of=self._as_of)
-        return checked.good, checked.quarantine, Extent(rows=checked.rows), checked.left_from
+        newest = Extent.of(checked.good[EVENT_TIME], checked.good[KNOWN_TIME]).newest
+        extent = Extent(rows=checked.rows, newest=newest)
+        return checked.good, checked.quarantine, extent, checked.left_from
 
     def end(self) -> pd.DataFrame:
         """Give nothing: every column of a label is needed."""

@@ -6,8 +6,13 @@ kill at any point finds all that is left:
 1. the erasure is written down, as hashes: from now on nobody is let in again;
 2. the record ids of the entities are found and added to it;
 3. of every model version it is written down which of its rows will go;
-4. predictions, labels, quarantine and, last, records lose the rows, in all their versions;
+4. predictions, labels, quarantine and, last, records lose the rows, in all their versions; a
+   table to which somebody has written meanwhile is looked through again;
 5. of every model version it is written down what its rows are now.
+
+Whoever writes rows asks who was erased right before each batch. One gap is left: a batch that
+was handed over before the first step, and whose commit ends after the fourth. An erasure that
+is asked for again with the same ids finds those rows, and changes nothing else.
 """
 
 import hashlib
@@ -80,6 +85,9 @@ class ErasureReport:
         Model versions that do not say which rows they learnt from.
     theirs : tuple of str
         What the user has to do in places that are theirs.
+    missing : tuple of str
+        The ids and entities, as they were given, of which no table held a row in any version;
+        empty where this very erasure was carried out before.
 
     """
 
@@ -94,6 +102,7 @@ class ErasureReport:
     samples: tuple[str, ...]
     unknown: tuple[str, ...]
     theirs: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def erase(
@@ -127,6 +136,7 @@ def erase(
 
     """
     _check(pipeline, ids, entities, reason)
+    began = {one.id for one in erased(home.lake, pipeline.name).erasures}
     erasure = _begun(home, pipeline, ids, entities, reason=reason, who=who, now=now)
     whom = Whom(frozenset(ids), frozenset(entities))
     told("looking for rows")
@@ -134,23 +144,32 @@ def erase(
         related = frozenset(_ids_of(home, pipeline, whom))
         whom = replace(whom, ids=whom.ids | related)
         erasure = remember(home.lake, pipeline.name, with_related(erasure, related))
+    missing = () if erasure.id in began else _missing(home, pipeline, ids, entities)
     told("looking which models learnt from them")
     erasure, unknown = _note_snapshots(home, pipeline, erasure)
-    rewritten = {}
-    for table in ORDER:
-        if home.lake.exists(pipeline.name, table):
-            told(f"removing them from {table}")
-            done = home.lake.erase(
-                pipeline.name, table, wanted_in(home, table, pipeline, whom, erasure.salt)
-            )
-            rewritten[table] = done.files
-            before = erasure.removed.get(table, 0)
-            removed = {**erasure.removed, table: before + done.rows}
-            erasure = remember(home.lake, pipeline.name, replace(erasure, removed=removed))
+    rewritten: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    for table in (*ORDER, *ORDER):  # twice: somebody may have written while we looked elsewhere
+        if not home.lake.exists(pipeline.name, table):
+            continue
+        if home.lake.version(pipeline.name, table) == seen.get(table):
+            continue
+        told(f"removing them from {table}")
+        done = home.lake.erase(
+            pipeline.name, table, wanted_in(home, table, pipeline, whom, erasure.salt)
+        )
+        seen[table] = home.lake.version(pipeline.name, table)
+        rewritten[table] = rewritten.get(table, 0) + done.files
+        before = erasure.removed.get(table, 0)
+        removed = {**erasure.removed, table: before + done.rows}
+        erasure = remember(home.lake, pipeline.name, replace(erasure, removed=removed))
     home.ledger.forget_records(pipeline.name, whom.ids)
     told("writing down what is left")
     erasure = _note_remaining(home, pipeline, erasure)
-    return _report(home, pipeline, erasure, whom, rewritten, unknown)
+    report = _report(home, pipeline, erasure, whom, rewritten, unknown)
+    # Rows kept as text that name somebody need not bear the id.
+    by_row = len(missing) == len({*ids}) + len({*entities}) and any(rewritten.values())
+    return replace(report, missing=() if by_row else missing)
 
 
 def _check(pipeline: Pipeline, ids: Sequence[str], entities: Sequence[str], reason: str) -> None:
@@ -296,6 +315,29 @@ def _ids_of(home: "Home", pipeline: Pipeline, whom: Whom) -> set[str]:
             folder = home.lake.folder(pipeline.name, table)
             found |= values_held(folder, RECORD_ID, chosen)
     return found
+
+
+def _missing(
+    home: "Home", pipeline: Pipeline, ids: Sequence[str], entities: Sequence[str]
+) -> tuple[str, ...]:
+    """Say of whom no table holds a row, in any version; before anything is removed."""
+    from components.stores.lake import values_held
+
+    wanted = pa.array(sorted({*ids}), pa.string())
+
+    def named(rows: pa.Table) -> Any:
+        return pc.fill_null(pc.is_in(rows[RECORD_ID], value_set=wanted), fill_value=False)
+
+    held: set[str] = set()
+    for table in ORDER:
+        if ids and home.lake.exists(pipeline.name, table):
+            held |= values_held(home.lake.folder(pipeline.name, table), RECORD_ID, named)
+    nobody = [
+        one
+        for one in dict.fromkeys(entities)
+        if not _ids_of(home, pipeline, Whom(frozenset(), frozenset({one})))
+    ]
+    return (*(one for one in dict.fromkeys(ids) if one not in held), *nobody)
 
 
 # --- which models -------------------------------------------------------------------------------

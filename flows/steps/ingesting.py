@@ -3,10 +3,8 @@
 source ─► parts ─► batches ─► checks ─► aside on disk ─► one commit a table
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.checks import LABEL_KNOWN
+from components.checks import ABSENT
 from components.errors import SourceError
 from components.ingests import (
     INGESTS,
@@ -28,36 +26,32 @@ from components.ingests import (
 from components.pipelines import Pipeline
 from components.pipelines.data import Source
 from components.records import (
-    EVENT_TIME,
-    KNOWN_TIME,
-    LABEL,
     LABELS,
     QUARANTINE,
-    RECORD_ID,
     RECORDS,
     carried,
-    label_schema,
     quarantine_schema,
-    record_schema,
     table_schemas,
-    to_arrow,
     to_frame,
 )
 from components.sources import open_feed
-from components.stores.lake import ROW, Lake, Reader
+from components.stores.lake import Lake, Reader
+from components.stores.lake.engine import spilling
+from components.stores.lake.scratch import scratch
 from components.stores.lake.staging import Stage
 from flows.steps.arriving import (
-    PART,
     Checks,
     Delivered,
     LabelChecks,
     RecordChecks,
     arrive,
 )
+from flows.steps.claiming import claims_of_labels, claims_of_records, claims_of_truth
 from flows.steps.erased import Erased, erased
 from flows.steps.keeping_out import KeepingOut, lines_without_erased, without_erased
 from flows.steps.lateness import set_late_aside
 from flows.steps.news import Claims, Tally, find_news
+from flows.steps.withdrawing import Withdrawals
 
 PRODUCER = "ingest"
 
@@ -66,7 +60,10 @@ _NEW_FAULTS = """
     select distinct on (record_id, "column", rule, "row") * from delivered
     order by record_id, "column", rule, "row", known_time
 )
-select lines.* from lines anti join this
+select lines.*, row_number() over (
+    partition by lines.record_id, lines."row" order by lines.known_time, lines."column"
+) = 1 as _dw_is_first
+from lines anti join this
 on lines.record_id is not distinct from this.record_id and lines."column" = this."column"
     and lines.rule = this.rule and lines."row" = this."row"
 order by lines.known_time, lines.record_id
@@ -85,12 +82,20 @@ class Ingested:
 
     Attributes
     ----------
-    records, labels, quarantined : int
+    records, labels : int
         Rows that are new in the tables.
+    quarantined : int
+        Rows of the source that were set aside, or their label was: each once, however many
+        rules it broke and however many lines of text it stands on.
     already : int
         Records that were delivered and stood there before.
     late : int
         Of the new records, those that were known before an earlier ingest already.
+    lines : int
+        New lines in the quarantine: one for each rule that a row broke, and for each column
+        that a part lacks.
+    absent : tuple of str
+        Columns that a part lacks, as far as these lines say so; its rows came in without them.
 
     """
 
@@ -99,6 +104,28 @@ class Ingested:
     quarantined: int
     already: int
     late: int = 0
+    lines: int = field(default=0, compare=False)
+    absent: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass
+class _Aside:
+    """What was set aside; counted anew whenever a commit is tried again."""
+
+    rows: int = 0
+    lines: int = 0
+    absent: set[str] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.rows, self.lines, self.absent = 0, 0, set()
+
+    def add(self, lines: pa.RecordBatch, first: pa.Array) -> None:
+        """Count lines; `first` marks one line of each row."""
+        whole = pc.equal(lines.column("rule"), ABSENT)
+        self.rows += pc.and_(first, pc.invert(whole)).true_count
+        self.lines += lines.num_rows
+        self.absent.update(lines.filter(whole).column("column").to_pylist())
 
 
 def create_tables(lake: Lake, pipeline: Pipeline) -> None:
@@ -141,8 +168,8 @@ def ingest(
         If the lake fails; what was written stays, and running it again completes it.
 
     """
-    with tempfile.TemporaryDirectory(prefix="driftwheel-ingest-") as folder:
-        run = _Ingest(lake, pipeline, as_of, flow_run_id, Path(folder))
+    with scratch("ingest") as made, spilling(made) as folder:
+        run = _Ingest(lake, pipeline, as_of, flow_run_id, folder)
         return run.carry_out(again=again)
 
 
@@ -175,11 +202,12 @@ class _Ingest:
             self._without_late(truth, labels, pipeline.labels, LABELS, marks)
         # Quarantine first: a row that is set aside is never missing from both.
         faults = [delivered.faults for delivered in (records, truth) if delivered is not None]
-        quarantined = self._set_aside(faults)
+        aside = self._set_aside(faults)
         mark = marks[pipeline.source.shown].at
         new = self._append(RECORDS, claims, mark)
         # A label's own lateness is counted with the table that it came from.
-        labelled = self._append(LABELS, labels, mark)
+        about = (self.lake, pipeline, self.as_of, records, labels, mark, self.folder)
+        labelled = self._append(LABELS, labels, mark, None if truth else Withdrawals(*about))
         self._note(pipeline.source, records, new)
         if truth is not None and pipeline.labels is not None:
             self._note(pipeline.labels, truth, labelled)
@@ -187,9 +215,11 @@ class _Ingest:
         return Ingested(
             records=new.new.total(),
             labels=labelled.new.total(),
-            quarantined=quarantined,
+            quarantined=aside.rows,
             already=there - new.new.total(),
             late=new.late.total(),
+            lines=aside.lines,
+            absent=tuple(sorted(aside.absent)),
         )
 
     @property
@@ -203,9 +233,7 @@ class _Ingest:
         checks: Checks = (LabelChecks if own else RecordChecks)(self.pipeline, self.as_of)
         checks = KeepingOut(checks, self._erased, self.pipeline, self.as_of)
         mark = marks[source.shown]
-        # Rows that are changed in place without saying when can only be found by reading all.
-        dated = own or self.pipeline.updated is not None
-        since = mark.since(source.lateness) if dated and not again else None
+        since = None if again else self._since(source, mark, own=own)
         delivered = arrive(
             open_feed(source, self.pipeline),
             checks,
@@ -219,6 +247,16 @@ class _Ingest:
         if not own and source.python is None and since is None:
             _require_rows(delivered, source)
         return delivered
+
+    def _since(self, source: Source, mark: Watermark, *, own: bool) -> pd.Timestamp | None:
+        """Say from which known time on to ask; files are told apart by what they hold."""
+        if source.path is not None:
+            return None
+        # A function gives what has changed; a table of labels, and `updated`, say when.
+        dated = own or source.python is not None or self.pipeline.updated is not None
+        if not dated and source.lateness is None:
+            return None  # rows changed in place without a word are only found by reading all
+        return mark.since(source.lateness, as_of=self.as_of, dated=dated)
 
     def _watermark(self, source: Source) -> Watermark:
         name = self.pipeline.name
@@ -246,8 +284,14 @@ class _Ingest:
             delivered, claims, opened, self.pipeline, source, watermark=at, spill=self.folder
         )
 
-    def _append(self, table: str, claims: Claims, watermark: pd.Timestamp | None) -> Tally:
-        """Append what is new; worked out again when somebody else was faster."""
+    def _append(
+        self,
+        table: str,
+        claims: Claims,
+        watermark: pd.Timestamp | None,
+        gone: Withdrawals | None = None,
+    ) -> Tally:
+        """Append what is new, and what is taken back; anew when somebody else was faster."""
         tally = Tally()
 
         def news(reader: Reader) -> pa.RecordBatchReader:
@@ -260,43 +304,54 @@ class _Ingest:
                 spill=self.folder,
                 tally=tally,
             )
-            told = self._erased  # again: somebody may have been erased while we were reading
-            kept = (without_erased(batch, told, self.pipeline) for batch in found)
-            return pa.RecordBatchReader.from_batches(claims.schema, kept) if told else found
+            found = found if gone is None else gone.after(found, reader)
+            # Asked before each batch: somebody may have been erased while we were reading.
+            kept = (self._without_erased(batch) for batch in found)
+            return pa.RecordBatchReader.from_batches(claims.schema, kept)
 
         self._commit(table, news)
         return tally
 
-    def _set_aside(self, faults: list[Stage]) -> int:
+    def _without_erased(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        told = self._erased
+        return without_erased(batch, told, self.pipeline) if told else batch
+
+    def _set_aside(self, faults: list[Stage]) -> _Aside:
         """Append the lines that the quarantine does not hold yet."""
+        aside = _Aside()
         if not any(stage.rows for stage in faults):
-            return 0
+            return aside
         schema = quarantine_schema()
 
         def lines(reader: Reader) -> pa.RecordBatchReader:
             def batches() -> Iterator[pa.RecordBatch]:
+                aside.clear()
                 given = chain.from_iterable(stage.batches() for stage in faults)
                 with reader.session(self.folder) as session:
                     session.keep("delivered", pa.RecordBatchReader.from_batches(schema, given))
                     for batch in session.stream(_NEW_FAULTS):
-                        yield from self._told_apart(batch.cast(schema))
+                        kept = self._told_apart(batch)
+                        lines = kept.select(schema.names).cast(schema)
+                        aside.add(lines, kept.column("_dw_is_first"))
+                        yield lines
 
             return pa.RecordBatchReader.from_batches(schema, batches())
 
-        return self._commit(QUARANTINE, lines)
+        self._commit(QUARANTINE, lines)
+        return aside
 
     @property
     def _erased(self) -> Erased:
         return erased(self.lake, self.pipeline.name)
 
-    def _told_apart(self, lines: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    def _told_apart(self, lines: pa.RecordBatch) -> pa.RecordBatch:
         """Leave out lines about people who were erased while we were reading."""
         told = self._erased
         if not told:
-            yield lines
-            return
-        kept = lines_without_erased(to_frame(pa.Table.from_batches([lines])), told, self.pipeline)
-        yield from to_arrow(kept, lines.schema).to_batches()
+            return lines
+        frame = to_frame(pa.Table.from_batches([lines])).assign(_dw_place=range(lines.num_rows))
+        kept = lines_without_erased(frame, told, self.pipeline)
+        return lines.take(pa.array(kept["_dw_place"], pa.int64()))
 
     def _note(self, source: Source, delivered: Delivered, tally: Tally) -> None:
         """Write down what was taken, last of all: what is noted here is in the tables."""
@@ -314,6 +369,8 @@ class _Ingest:
                 new=tally.new[number],
                 late=tally.late[number],
                 columns=tuple(carried(self.pipeline)),
+                newest=arrival.extent.newest,
+                since=delivered.since,
             )
             for number, arrival in enumerate(delivered.arrivals)
         ]
@@ -340,50 +397,3 @@ class _Ingest:
 def _require_rows(delivered: Delivered, source: Source) -> None:
     if not delivered.before and not any(one.held for one in delivered.arrivals):
         raise SourceError(f"{source.shown} is empty: it has no rows; check what writes it")
-
-
-def claims_of_records(
-    delivered: Delivered, pipeline: Pipeline, *, read_before: frozenset[str] = frozenset()
-) -> Claims:
-    """Say what a delivery holds for `records`; see :class:`Claims`."""
-    schema = record_schema(pipeline)
-    extent = delivered.extent
-    # Only an id made of the event time cannot come back at another time.
-    within = extent if pipeline.id is None else None
-    return Claims(
-        schema,
-        partial(delivered.batches, [*schema.names, ROW, PART]),
-        delivered.repeated,
-        dated=pipeline.updated is not None,
-        within=within,
-        read_before=read_before,
-        absent=delivered.absent,
-    )
-
-
-def claims_of_labels(delivered: Delivered, pipeline: Pipeline) -> Claims:
-    """Say what a delivery holds for `labels`: what each version of a record says of it."""
-    schema = label_schema(pipeline)
-    columns = [RECORD_ID, EVENT_TIME, KNOWN_TIME, LABEL, LABEL_KNOWN, ROW, PART]
-    order = [*schema.names, ROW, PART]
-
-    def read() -> Iterator[pa.RecordBatch]:
-        for batch in delivered.batches(columns):
-            given = batch.filter(pc.is_valid(batch.column(LABEL)))
-            # What a version says is known when both the label and the version are, so that
-            # each row answers for itself, in whatever order the versions come.
-            label, version = given.column(LABEL_KNOWN), given.column(KNOWN_TIME)
-            known = pc.if_else(pc.greater(label, version), label, version)
-            place = given.schema.get_field_index(KNOWN_TIME)
-            yield given.set_column(place, given.schema.field(place), known).select(order)
-
-    within = delivered.extent if pipeline.id is None else None
-    dated = pipeline.updated is not None
-    return Claims(schema, read, delivered.repeated, dated=dated, within=within)
-
-
-def claims_of_truth(delivered: Delivered, pipeline: Pipeline) -> Claims:
-    """Say what a table of labels of its own holds; each of its rows says when it was known."""
-    schema = label_schema(pipeline)
-    columns = [*schema.names, ROW, PART]
-    return Claims(schema, partial(delivered.batches, columns), delivered.repeated, dated=True)

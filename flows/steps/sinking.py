@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from components.errors import SourceError
+from components.errors import SourceError, StoreError
 from components.failpoints import failpoint
 from components.pipelines import Pipeline, Sink
 from components.records import PREDICTIONS
+from components.stores.lake.scratch import scratch
+from flows.steps.erased import erased
 
 if TYPE_CHECKING:
     from components.stores.lake import Reader
@@ -68,17 +70,29 @@ def push_predictions(home: "Home", pipeline: Pipeline) -> int:
 def _not_sent(
     home: "Home", pipeline: Pipeline, newest: "Reader", mark: str | None
 ) -> Iterator[pa.Table]:
-    """Read the rows of the files that were added since the version that was sent."""
+    """Read the rows that were added since the version that was sent."""
     from components.stores.lake.added import read_added
 
     if mark is not None and int(mark) >= newest.version:
         return
-    before = None
-    if mark is not None:
-        before = home.lake.open(pipeline.name, PREDICTIONS, version=int(mark))
-    for rows in read_added(newest, before, columns=(*_PLAIN, _ODDS)):
-        given = [channel not in _NOT_GIVEN for channel in rows["channel"].to_pylist()]
-        yield rows.filter(pa.array(given, pa.bool_()))
+    before = _sent_before(home, pipeline, mark)
+    with scratch("sink") as spill:
+        added = read_added(newest, before, columns=(*_PLAIN, _ODDS), key=KEY, spill=spill)
+        for rows in added:
+            given = [channel not in _NOT_GIVEN for channel in rows["channel"].to_pylist()]
+            # Asked each time: somebody may have been erased since the files were opened.
+            gone = erased(home.lake, pipeline.name).mask(rows["record_id"].to_pandas())
+            yield rows.filter(pa.array(given & ~gone, pa.bool_()))
+
+
+def _sent_before(home: "Home", pipeline: Pipeline, mark: str | None) -> "Reader | None":
+    """Open the version that was sent; one that is gone is as good as none: all is sent again."""
+    if mark is None:
+        return None
+    try:
+        return home.lake.open(pipeline.name, PREDICTIONS, version=int(mark))
+    except StoreError:
+        return None
 
 
 def _as_sent(rows: pa.Table) -> pa.Table:

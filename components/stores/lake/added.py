@@ -1,23 +1,31 @@
 """Read the rows that came into a table after one of its versions."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.errors import StoreError
 from components.stores.lake.places import is_remote, local_files
-from components.stores.lake.reading import Reader
+from components.stores.lake.reading import Reader, quote
 
 _ROWS = 50_000
 
 
 def read_added(
-    newest: Reader, before: Reader | None = None, *, columns: Sequence[str]
+    newest: Reader,
+    before: Reader | None = None,
+    *,
+    columns: Sequence[str],
+    key: str,
+    spill: Path | None = None,
 ) -> Iterator[pa.Table]:
-    """Read the rows of the files that a table has now and had not at a version before.
+    """Read the rows that a table has now and had not at a version before.
 
-    After a compaction rows that are older come again: they stand in a new file.
+    Rows that a compaction, or an erasure, has only written into another file are told by their
+    key from those that are new; while the file that they stood in before is still there, that
+    is: who asks less often than `maintain` runs is given them again.
 
     Parameters
     ----------
@@ -25,11 +33,15 @@ def read_added(
     before : Reader, optional
         The version whose rows are known; none by default: everything is read.
     columns : sequence of str
+    key : str
+        The column that names a row.
+    spill : Path, optional
+        A folder for what does not fit into memory.
 
     Yields
     ------
     Table
-        Of at most 50,000 rows, with the table's own types.
+        Of at most about 50,000 rows, with the table's own types.
 
     Raises
     ------
@@ -37,16 +49,35 @@ def read_added(
         If a file cannot be read.
 
     """
-    known = set(before.handle.file_uris()) if before is not None else set()
-    files = [uri for uri in newest.handle.file_uris() if uri not in known]
+    standing = newest.handle.file_uris()
+    known = before.handle.file_uris() if before is not None else []
+    files = sorted(set(standing) - set(known), key=standing.index)
     wanted = pa.schema([newest.schema.field(name) for name in columns])
     if not files:
         return
-    if is_remote(files[0]):
-        found = newest.read(columns=columns)
-        yield from (found.slice(start, _ROWS) for start in range(0, found.num_rows, _ROWS))
+    rewritten = newest.present(sorted(set(known) - set(standing)))
+    if rewritten or is_remote(files[0]):
+        yield from _asked(newest, files, rewritten, wanted, key, spill)
         return
     yield from _together(rows for file in local_files(files) for rows in _read(file, wanted))
+
+
+def _asked(
+    newest: Reader,
+    files: Sequence[str],
+    rewritten: Sequence[str],
+    wanted: pa.Schema,
+    key: str,
+    spill: Path | None,
+) -> Iterator[pa.Table]:
+    chosen = ", ".join(quote(name) for name in wanted.names)
+    sql = f"select {chosen} from this"  # noqa: S608 - names are quoted
+    if rewritten:
+        sql += f" anti join others using ({quote(key)})"
+    with newest.session(spill, files=files, others=rewritten) as session:
+        for batch in session.stream(sql, rows=_ROWS):
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch]).cast(wanted)
 
 
 def _together(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -5,7 +5,7 @@ aborts at its exit in about half of the runs (measured, code 134).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,21 +14,11 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from components.errors import StoreError
+from components.stores.lake.engine import connect
 from components.stores.lake.places import is_remote, local_files
 
-# Nothing is fetched from the network at run time.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 Given: TypeAlias = "pa.Table | pa.RecordBatchReader"
 
-# Two threads: each holds what it groups and joins by.
-_BOUNDED: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "512MB",
-    "threads": 2,
-    "preserve_insertion_order": "false",
-}
 _EMPTY = "select * from lake_empty"
 _FILES = "select * from read_parquet([{files}], union_by_name=true, hive_partitioning=false)"
 
@@ -103,22 +93,44 @@ class Reader:
             return session.query(sql, params=params, tables=tables)
 
     @contextmanager
-    def session(self, spill: Path | None = None) -> Iterator["Session"]:
+    def session(
+        self,
+        spill: Path | None = None,
+        *,
+        files: Sequence[str] | None = None,
+        others: Sequence[str] = (),
+    ) -> Iterator["Session"]:
         """Ask several questions over one connection, or one whose answer is read as it comes.
 
         Parameters
         ----------
         spill : Path, optional
             A folder for what does not fit into 512 MB; without one all memory may be taken.
+        files : sequence of str, optional
+            Which of the table's files `this` is; all by default.
+        others : sequence of str
+            Files, of this version or another, whose rows are called `others`.
 
         """
-        bounds = {} if spill is None else {**_BOUNDED, "temp_directory": str(spill)}
-        with self._explained(), duckdb.connect(config={**_CONFIG, **bounds}) as connection:
+        with self._explained(), closing(connect(spill)) as connection:
             connection.execute("set TimeZone = 'UTC'")  # wherever we run
             connection.execute("set enable_progress_bar = false")  # it would stand in --json
             # The empty table names columns that no file holds yet (added later).
             connection.register("lake_empty", self.schema.empty_table())
-            yield Session(connection, self._source(connection))
+            given = self.handle.file_uris() if files is None else list(files)
+            this = self._source(connection, given, "lake_remote")
+            yield Session(connection, this, self._source(connection, list(others), "lake_others"))
+
+    def present(self, files: Sequence[str]) -> list[str]:
+        """Keep of some files those that are still there."""
+        if not files:
+            return []
+        if is_remote(files[0]):
+            from components.stores.lake.remote import present
+
+            return present(list(files), self._options)
+        local = local_files(list(files))
+        return [file for file, path in zip(files, local, strict=True) if Path(path).exists()]
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -130,16 +142,15 @@ class Reader:
                 f"{problem}"
             ) from problem
 
-    def _source(self, connection: duckdb.DuckDBPyConnection) -> str:
+    def _source(self, connection: duckdb.DuckDBPyConnection, files: list[str], remote: str) -> str:
         """Say in SQL what the table is."""
-        files = self.handle.file_uris()
         if not files:
             return _EMPTY
         if is_remote(files[0]):
             from components.stores.lake.remote import open_files
 
-            connection.register("lake_remote", open_files(files, self._options, self.schema))
-            return f"{_EMPTY} union all by name select * from lake_remote"  # noqa: S608 - constants
+            connection.register(remote, open_files(files, self._options, self.schema))
+            return f"{_EMPTY} union all by name select * from {remote}"  # noqa: S608 - constants
         named = ", ".join(_text(file) for file in local_files(files))
         return f"{_EMPTY} union all by name {_FILES.format(files=named)}"
 
@@ -158,13 +169,15 @@ class Session:
     Parameters
     ----------
     connection : DuckDBPyConnection
-    source : str
-        What `this` is, in SQL.
+    source, others : str
+        What `this` and `others` are, in SQL.
 
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: str) -> None:
-        self._connection, self._source = connection, source
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, source: str, others: str = _EMPTY
+    ) -> None:
+        self._connection, self._source, self._others = connection, source, others
 
     def query(
         self,
@@ -197,7 +210,8 @@ class Session:
     def _asked(self, sql: str, tables: Mapping[str, Given] | None) -> str:
         for name, table in (tables or {}).items():
             self._connection.register(name, table)
-        return f"with this as ({self._source}) {sql}"
+        also = f", others as ({self._others})" if "others" in sql else ""
+        return f"with this as ({self._source}){also} {sql}"
 
 
 def _text(value: str) -> str:

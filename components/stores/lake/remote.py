@@ -37,14 +37,25 @@ def open_files(file_uris: list[str], options: Mapping[str, str], schema: pa.Sche
         If the files lie in another kind of store.
 
     """
+    return ds.dataset(
+        _keys(file_uris), schema=schema, format="parquet", filesystem=connect(options)
+    )
+
+
+def present(file_uris: list[str], options: Mapping[str, str]) -> list[str]:
+    """Keep of some files those that are still there."""
+    infos = connect(options).get_file_info(_keys(file_uris))
+    return [uri for uri, info in zip(file_uris, infos, strict=True) if info.is_file]
+
+
+def _keys(file_uris: list[str]) -> list[str]:
     parts = [urlsplit(uri) for uri in file_uris]
     if {part.scheme for part in parts} - {"s3", "s3a"}:
         raise StoreError(
             f"{file_uris[0]} lies in a kind of store that cannot be read here; "
             "keep the lake in a folder or at s3://"
         )
-    keys = [unquote(part.netloc + part.path) for part in parts]
-    return ds.dataset(keys, schema=schema, format="parquet", filesystem=connect(options))
+    return [unquote(part.netloc + part.path) for part in parts]
 
 
 def connect(options: Mapping[str, str]) -> S3FileSystem:

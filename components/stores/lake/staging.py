@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.errors import StoreError
+from components.stores.lake.engine import connect
 
 Ids = NDArray[np.uint64]
 
@@ -73,7 +74,7 @@ class Stage:
     def _hash(self, names: pa.ChunkedArray) -> pa.Array:
         """Hash record ids as ``hash(record_id)`` does in a question to a table."""
         if self._hasher is None:
-            self._hasher = duckdb.connect(config={"threads": 1})
+            self._hasher = connect()
         self._hasher.register("given", pa.table({"name": names}))
         hashed = self._hasher.sql("select hash(name) as hashed from given").to_arrow_table()
         self._hasher.unregister("given")

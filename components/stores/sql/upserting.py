@@ -1,5 +1,6 @@
 """Upsert rows into a table of the user's own database: by key, whole or not at all."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +28,6 @@ from components.stores.sql.connecting import Address, in_words, parse_address, w
 from components.stores.sql.names import quote_name, quote_table, split_table
 
 _CHUNK_ROWS = 5_000
-# Who makes the same table at once waits here; "driftwhs", a number of our own.
-_MAKER_LOCK = 0x6472_6966_7477_6873
 
 
 def upsert(url: str, table: str, rows: pa.Table, key: str, *, named: str = "the sink") -> int:
@@ -76,6 +75,15 @@ def upsert(url: str, table: str, rows: pa.Table, key: str, *, named: str = "the 
     return int(rows.num_rows)
 
 
+def lock_of(table: str) -> int:
+    """Give the number of the lock at which those wait who make, or fill, one table at once.
+
+    By the bare name: with and without a schema it may be the same table.
+    """
+    named = hashlib.sha256(f"driftwheel sink\0{table}".encode()).digest()
+    return int.from_bytes(named[:8], signed=True)
+
+
 def _describe(name: str, schema: pa.Schema) -> Table:
     where, table = split_table(name)
     columns = [Column(field.name, _type_of(field)) for field in schema]
@@ -106,7 +114,7 @@ def _prepare(
     if address.is_sqlite:
         connection.exec_driver_sql("PRAGMA foreign_keys = ON")
     else:
-        connection.execute(select(func.pg_advisory_xact_lock(_MAKER_LOCK)))
+        connection.execute(select(func.pg_advisory_xact_lock(lock_of(described.name))))
     looking = inspect(connection)
     index = _our_index(described, key)
     if not looking.has_table(described.name, schema=described.schema):

@@ -153,9 +153,9 @@ def test_a_large_row_group_flows_in_little_memory(over):
         ("at,temp,count\n2011-01-01,1,2,3\n", r"Row #2: Expected 3 columns, got 4"),
         (
             "at,temp,count\n2011-01-01,Zürich,2\n".encode("latin-1"),
-            r"row 2 holds a byte.*offset 26",
+            r"line 2 holds a byte.*offset 26",
         ),
-        ("at,tämp,count\n2011-01-01,1,2\n".encode("latin-1"), r"row 1 holds a byte.*offset 4"),
+        ("at,tämp,count\n2011-01-01,1,2\n".encode("latin-1"), r"line 1 holds a byte.*offset 4"),
         (TEXT.encode("utf-16-le"), "byte 1 is NUL"),
         (TEXT.encode("utf-16")[:-1], "cannot be read as UTF-16"),
         (b"", "is empty: 0 bytes"),

@@ -406,11 +406,35 @@ def test_a_feature_that_a_file_lacks_is_null_and_one_line_says_so(
     feed.path = tmp_path / "days" / "2.csv"
     feed.hold("2011-01-02,1,Clear,5", "2011-01-03,1,Mist,5", header="at,tempp,weather,count")
     done = ingest(lake, feed.pipeline, as_of=JUNE)
-    assert (done.records, done.quarantined) == (3, 1)
+    assert (done.records, done.quarantined) == (3, 0), "its rows came in"
+    assert (done.lines, done.absent) == (1, ("temp",))
     assert list(content(lake, "bikes", "records")["temp"].isna()) == [False, True, True]
     line = content(lake, "bikes", "quarantine").iloc[0]
     assert (line["column"], line["rule"], line["value"]) == ("temp", ABSENT, "tempp")
-    assert ingest(lake, feed.pipeline, as_of=JUNE, again=True).quarantined == 0
+    assert ingest(lake, feed.pipeline, as_of=JUNE, again=True).lines == 0
+
+
+def test_a_row_is_counted_once_whatever_it_broke_and_however_many_lines_it_takes(
+    lake: Lake, tmp_path: Path
+) -> None:
+    limits = {"temp": {"kind": "number", "max": 50}, "wind": "number", "weather": "category"}
+    feed = Feed(tmp_path, columns=limits)
+    header = "at,temp,wind,weather,count"
+    feed.hold(
+        '2011-01-01,1,2,"Clear\nafter\nrain",5',
+        '2011-01-02,hot,calm,"Mist\nat\nnight",many',
+        "2011-01-03,99,2,Clear,7",
+        "2011-01-04,4,2,Clear,many",
+        "someday,4,2,Clear,8",
+        header=header,
+    )
+    done = ingest(lake, feed.pipeline, as_of=JUNE)
+    assert (done.records, done.labels) == (2, 1)
+    assert (done.quarantined, done.lines, done.absent) == (4, 6, ())
+    noted = lake.read("bikes", "ingests").to_pylist()[0]
+    assert (noted["rows"], noted["good"], noted["new"]) == (5, 2, 2)
+    again = ingest(lake, feed.pipeline, as_of=JUNE, again=True)
+    assert (again.quarantined, again.lines) == (0, 0)
 
 
 def test_a_source_that_ends_half_way_commits_nothing(lake: Lake, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """In whatever files, order and repetition the same rows come, the tables end the same."""
 
 import itertools
+import runpy
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 import pytest
@@ -15,6 +18,8 @@ from components.records import to_frame
 from components.stores.lake import Lake
 from flows.steps.ingesting import ingest
 
+SHARED_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - only faster
+MemoryLake = runpy.run_path(str(Path(__file__).with_name("memory_lake.py")))["MemoryLake"]
 AS_OF = pd.Timestamp("2011-06-01", tz="UTC")
 HEADER = "number,at,changed,temp,weather,count"
 TABLES = ("records", "labels", "quarantine")
@@ -69,35 +74,56 @@ def content(lake: Lake) -> list[pd.DataFrame]:
     return found
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
-@given(st.data(), st.booleans())
-def test_any_split_order_and_repetition_gives_the_same_tables(
-    data: st.DataObject, updated: bool
-) -> None:
-    rows = data.draw(rows_of(updated=updated))
-    shuffled = data.draw(st.permutations(rows + data.draw(st.lists(st.sampled_from(rows)))))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=3)))
+@st.composite
+def deliveries_of(draw: st.DrawFn, *, updated: bool) -> tuple[list[str], list[list[str]]]:
+    """Rows, and the same in some files, in any order, some of them again."""
+    rows = draw(rows_of(updated=updated))
+    shuffled = draw(st.permutations(rows + draw(st.lists(st.sampled_from(rows), max_size=4))))
+    cuts = sorted(draw(st.lists(st.integers(0, len(shuffled)), max_size=2)))
     edges = [0, *cuts, len(shuffled)]
-    files = [shuffled[a:b] for a, b in itertools.pairwise(edges)]
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+    return rows, [shuffled[a:b] for a, b in itertools.pairwise(edges)]
+
+
+DELIVERED = st.booleans().flatmap(
+    lambda updated: st.tuples(st.just(updated), deliveries_of(updated=updated), st.booleans())
+)
+Given: TypeAlias = tuple[bool, tuple[list[str], list[list[str]]], bool]
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
+
+
+def compare(make: Callable[[str], Lake], given: Given) -> None:
+    """Take some rows at once; then in their files, all together or one after another."""
+    updated, (rows, files), in_turn = given
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as root:
+        folder = Path(root)
         pipeline = pipeline_of(folder, updated=updated)
-        at_once, in_turn = Lake(str(folder / "at_once")), Lake(str(folder / "in_turn"))
+        ours, theirs = make(str(folder / "ours")), make(str(folder / "theirs"))
         deliver(folder, [rows])
-        ingest(at_once, pipeline, as_of=AS_OF)
-        deliver(folder, files)
-        together = Lake(str(folder / "together"))
-        ingest(together, pipeline, as_of=AS_OF)
-        for upto in (*range(1, len(files) + 1), len(files)):  # the last one twice
-            some = files[:upto]
-            if any(some):
-                deliver(folder, some)
-                ingest(in_turn, pipeline, as_of=AS_OF)
-        for other in (together, in_turn):
-            for ours, theirs in zip(content(at_once), content(other), strict=True):
-                pd.testing.assert_frame_equal(ours, theirs)
+        ingest(ours, pipeline, as_of=AS_OF)
+        for upto in range(1 if in_turn else len(files), len(files) + 1):
+            if any(files[:upto]):
+                deliver(folder, files[:upto])
+                # Every second time all of it, though it was taken before.
+                ingest(theirs, pipeline, as_of=AS_OF, again=upto % 2 == 0)
+        for table in TABLES:
+            one, other = (sorted_rows(lake, table) for lake in (ours, theirs))
+            assert one == other, table
+
+
+def sorted_rows(lake: Lake, table: str) -> list[str]:
+    return sorted(map(str, lake.read("bikes", table).to_pylist()))
+
+
+@settings(max_examples=120, **QUIET)
+@given(DELIVERED)
+def test_any_split_order_and_repetition_gives_the_same_tables(given_: Given) -> None:
+    compare(MemoryLake, given_)
+
+
+@settings(max_examples=8, **QUIET)
+@given(DELIVERED)
+def test_on_disk_it_ends_the_same_too(given_: Given) -> None:
+    compare(Lake, given_)
 
 
 def test_an_older_version_that_comes_after_a_newer_one_takes_its_place(tmp_path: Path) -> None:

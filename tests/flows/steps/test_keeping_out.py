@@ -90,7 +90,7 @@ def test_a_column_that_the_source_has_lost_corrects_nothing(lake: Lake, tmp_path
     ingest(lake, shop, as_of=utc("2024-01-05"))
     write(tmp_path, rows.drop(columns="wait"))
     done = ingest(lake, shop, as_of=utc("2024-01-07"))
-    assert (done.records, done.quarantined) == (2, 1)
+    assert (done.records, done.quarantined, done.absent) == (2, 0, ("wait",))
     known = records_known(lake, shop, as_of=utc("2024-01-07"))
     assert known["wait"].isna().tolist() == [False] * 4 + [True] * 2
 

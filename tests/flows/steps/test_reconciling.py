@@ -65,6 +65,7 @@ def test_what_was_lost_is_carried_out_and_told(care, day, taken: bool) -> None:
         "pipeline": "bikes",
         "taken_up": [{"request_id": request.id, "what": "wait" if taken else "taken by another"}],
         "moved_by_hand": [],
+        "alerts": {"sent": 0, "pending": 0, "lines": ()},
     }
 
 

@@ -45,7 +45,7 @@ def pipeline(**fields: Any) -> Pipeline:
         "columns": {"heat": "number"},
         "candidates": ["linear"],
         "window": "last 14d",
-        "holdout": {"least_rows": 20, "most": "7d"},
+        "holdout": {"least_rows": 20, "most": "9d"},
         "monitor": {"window": "7d", "least_rows": 10},
         "policy": {"kind": "drift", "share": 0.5, "needed": 1, "of": 1, "cooldown": "7d"},
     }

@@ -1,8 +1,7 @@
 """Predictions reach the user's own table once in effect, whatever dies on the way."""
 
 import sqlite3
-import uuid
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -16,22 +15,7 @@ from components.stores import sql
 from flows.steps.home import Home
 from flows.steps.sinking import push_predictions
 
-SERVER = "postgresql://postgres@127.0.0.1:5432"
 EVENT = pd.Timestamp("2024-01-01", tz="UTC")
-
-
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    psycopg = pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed")
-    try:
-        server = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=2)
-    except psycopg.OperationalError as problem:
-        pytest.skip(f"PostgreSQL: no server at {SERVER} ({str(problem).splitlines()[0]})")
-    name = f"driftwheel_test_{uuid.uuid4().hex[:12]}"
-    with server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield f"{SERVER}/{name}"
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -161,6 +145,33 @@ def test_compacting_the_lake_loses_and_doubles_nothing(at_home, url, run):
     at_home.lake.compact(pipeline.name, "predictions")
     predict(at_home, pipeline, "c")
     push_predictions(at_home, pipeline)
+    assert run(COUNT) == [(3, 3)]
+
+
+def test_after_a_compaction_only_what_is_new_is_sent(at_home, url, run):
+    pipeline = pipeline_to(url)
+    for record in "abc":
+        predict(at_home, pipeline, record)
+    assert push_predictions(at_home, pipeline) == 3
+    assert at_home.lake.compact(pipeline.name, "predictions") == 3
+    assert push_predictions(at_home, pipeline) == 0
+    predict(at_home, pipeline, "d")
+    predict(at_home, pipeline, "e", channel="shadow")
+    at_home.lake.compact(pipeline.name, "predictions")
+    predict(at_home, pipeline, "f")
+    run("DELETE FROM predictions")
+    assert push_predictions(at_home, pipeline) == 2
+    assert sorted(run("SELECT record_id FROM predictions")) == [("d",), ("f",)]
+
+
+def test_what_was_sent_comes_again_where_its_old_file_is_gone(at_home, url, run):
+    pipeline = pipeline_to(url)
+    for record in "abc":
+        predict(at_home, pipeline, record)
+    push_predictions(at_home, pipeline)
+    at_home.lake.compact(pipeline.name, "predictions")
+    at_home.lake.vacuum(pipeline.name, "predictions", keep_versions=[], older_than=timedelta(0))
+    assert push_predictions(at_home, pipeline) == 3, "over themselves"
     assert run(COUNT) == [(3, 3)]
 
 

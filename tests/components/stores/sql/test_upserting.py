@@ -6,6 +6,7 @@ import pytest
 
 from components.errors import StoreError, StoreUnreachableError
 from components.stores.sql import Asked, read_query, upsert
+from components.stores.sql.upserting import lock_of
 
 SCHEMA = pa.schema(
     [
@@ -142,3 +143,15 @@ def test_a_sink_that_is_down_is_named_without_its_password():
     with pytest.raises(StoreUnreachableError, match=r"the sink \$\{SHOP\} at postgresql") as raised:
         send("postgresql://me:s3cr3t@127.0.0.1:1/shop", rows("a"))
     assert "s3cr3t" not in repr(raised.value)
+
+
+def test_who_fills_one_table_waits_and_who_fills_another_does_not(postgres_url, postgres):
+    impatient = f"{postgres_url}?options=-c%20lock_timeout%3D200ms"
+    send(postgres_url, rows("a"), "ours")
+    send(postgres_url, rows("a"), "theirs")
+    with postgres.transaction():
+        postgres.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of("ours")])
+        assert send(impatient, rows("b"), "theirs") == 1
+        with pytest.raises(StoreError, match="lock"):
+            send(impatient, rows("b"), "public.ours")
+    assert send(impatient, rows("b"), "public.ours") == 1
