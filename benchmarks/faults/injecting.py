@@ -29,6 +29,14 @@ class Scene:
         What arrived, in pieces that were checked each by itself.
     spoiled : set of int
         Positions of the raw rows spoiled, by `ROW`.
+    touched : set of int
+        Those that the injection was applied to: a 0 times 100 is in the stretch, and unspoiled.
+    columns : tuple of str
+        A fault must be found in one of these; empty where it is in no one column.
+    gap : (Timestamp, Timestamp) or None
+        From when to when nothing came any more, half open.
+    left : (Timestamp, Timestamp) or None
+        The first and last moment that rows were moved away from.
 
     """
 
@@ -38,7 +46,10 @@ class Scene:
     rng: np.random.Generator
     parts: list[pd.DataFrame] = field(default_factory=list)
     spoiled: set[int] = field(default_factory=set)
-    column: str = ""
+    touched: set[int] = field(default_factory=set)
+    columns: tuple[str, ...] = ()
+    gap: tuple[pd.Timestamp, pd.Timestamp] | None = None
+    left: tuple[pd.Timestamp, pd.Timestamp] | None = None
 
     def times(self) -> pd.Series:
         """Read the event times."""
@@ -58,12 +69,32 @@ class Scene:
             if parse_numbers(self.rows.loc[inside, name]).values.nunique() >= 5
             and parse_numbers(self.rows.loc[inside, name]).values.notna().mean() >= 0.5
         ]
-        self.column = str(self.rng.choice(fits))
-        return self.column
+        name = str(self.rng.choice(fits))
+        self.columns = (name,)
+        return name
+
+    def target(self) -> str:
+        """Name the label: the column that broken labels must be found in."""
+        self.columns = (self.data.pipeline.target,)
+        return self.data.pipeline.target
+
+    def begins(self) -> pd.Timestamp:
+        """Say when the first row, or the gap, that is spoiled happened."""
+        return self._extent()[0]
+
+    def ends(self) -> pd.Timestamp:
+        """Say when the last of them happened."""
+        return self._extent()[1]
+
+    def _extent(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        times = self.times()[self.rows[ROW].isin(self.spoiled)]
+        moments = [*times, *(self.gap or ()), *(self.left or ())]
+        return min(moments), max(moments)
 
     def spoil(self, mask: np.ndarray) -> None:
         """Note which rows are spoiled."""
         self.spoiled |= set(self.rows.loc[mask, ROW])
+        self.touched |= self.spoiled
 
     def put(self, name: str, mask: np.ndarray, values: object) -> None:
         """Write values into a column; rows whose value does not change are not spoiled."""
@@ -73,6 +104,7 @@ class Scene:
         self.rows[name] = column
         changed = mask.copy()
         changed[mask] = (column[mask].map(_plain) != before).to_numpy()
+        self.touched |= set(self.rows.loc[mask, ROW])
         self.spoil(changed)
 
 
@@ -91,14 +123,26 @@ Injection = Callable[[Scene], None]
 
 @dataclass(frozen=True)
 class Case:
-    """One injection with its severity, and the name under which it must be found."""
+    """One injection with its severity, and the name under which it must be found.
+
+    `days` is how long the stretch is before it can be told: what lasts is looked at after three.
+    """
 
     fault: str
     severity: str
     inject: Injection
     days: float = 1.0
     on: tuple[str, ...] = ("bikeshare", "elec2", "flights")
-    also: tuple[str, ...] = ()  # other names that say the same, with the reason in the README
+    also: tuple[str, ...] = ()  # other names that say the same
+
+    def __reduce__(self) -> tuple[Callable[[str, str], "Case"], tuple[str, str]]:
+        """Travel between processes by name: what injects is code."""
+        return case_named, (self.fault, self.severity)
+
+
+def case_named(fault: str, severity: str) -> Case:
+    """Find a case of the suite."""
+    return next(case for case in CASES if (case.fault, case.severity) == (fault, severity))
 
 
 def _nulls(share: float, days: float = 1) -> Injection:
@@ -121,7 +165,7 @@ def _gone_null(scene: Scene) -> None:
 def _scaled(scale: float, offset: float = 0.0, column: str = "") -> Injection:
     def inject(scene: Scene) -> None:
         name = getattr(scene.data, column) if column else scene.number()
-        scene.column = name
+        scene.columns = (name,)
         mask = scene.inside(1)
         values = parse_numbers(scene.rows.loc[mask, name]).values * scale + offset
         scene.put(name, mask, list(values))
@@ -143,7 +187,7 @@ def _swapped(scene: Scene) -> None:
     names = scene.data.numbers
     at = int(scene.rng.integers(len(names) - 1))
     mask, pair = scene.inside(1), (names[at], names[at + 1])
-    scene.column = pair[0]
+    scene.columns = pair
     before = scene.rows.loc[mask, list(pair)].astype(object)
     scene.put(pair[0], mask, before[pair[1]].to_list())
     scene.put(pair[1], mask, before[pair[0]].to_list())
@@ -173,6 +217,7 @@ def _copied(scene: Scene) -> None:
         scene.rows[name] = values
     few = np.zeros(len(scene.rows), dtype=bool)
     few[now[:count]] = True
+    scene.columns = (scene.data.pipeline.time,)
     scene.spoil(few)
 
 
@@ -185,12 +230,18 @@ def _twice(scene: Scene) -> None:
     again[ROW] = -2 - np.arange(len(again))
     scene.rows[column] = scene.rows[column].astype(object)
     scene.rows = pd.concat([scene.rows, again], ignore_index=True)
+    scene.columns = (scene.data.pipeline.time,)
     scene.spoiled |= set(again[ROW])
+    scene.touched |= scene.spoiled
 
 
 def _missing(first: float, days: float) -> Injection:
     def inject(scene: Scene) -> None:
-        scene.rows = scene.rows[~scene.inside(days, after=first)]
+        gone = scene.inside(days, after=first)
+        since = scene.start + pd.Timedelta(days=first)
+        scene.gap = since, since + pd.Timedelta(days=days)
+        scene.columns = (scene.data.pipeline.time,)
+        scene.rows = scene.rows[~gone]
 
     return inject
 
@@ -198,10 +249,12 @@ def _missing(first: float, days: float) -> Injection:
 def _clock(hours: float, days: float = 1) -> Injection:
     def inject(scene: Scene) -> None:
         name, mask = scene.data.pipeline.time, scene.inside(days)
-        moved = scene.times()[mask] + pd.Timedelta(hours=hours)
+        before = scene.times()[mask]
+        moved = before + pd.Timedelta(hours=hours)
         column = scene.rows[name].astype(object)
         column[mask] = moved.dt.strftime("%Y-%m-%d %H:%M:%S").to_list()
         scene.rows[name] = column
+        scene.columns, scene.left = (name,), (before.min(), before.max())
         scene.spoil(mask)
 
     return inject
@@ -209,8 +262,8 @@ def _clock(hours: float, days: float = 1) -> Injection:
 
 def _words(change: Callable[[list[str]], dict[str, str]]) -> Injection:
     def inject(scene: Scene) -> None:
-        name = scene.column = str(scene.rng.choice(scene.data.words))
-        mask = scene.inside(1)
+        name, mask = str(scene.rng.choice(scene.data.words)), scene.inside(1)
+        scene.columns = (name,)
         values = scene.rows[name].astype(object)
         counts = values.dropna().value_counts()
         mapping = change([str(value) for value in counts.index])
@@ -234,8 +287,8 @@ def _permuted(words: list[str]) -> dict[str, str]:
 
 def _codes(change: Callable[[float], float], days: float) -> Injection:
     def inject(scene: Scene) -> None:
-        name = scene.column = scene.data.codes[0]
-        mask = scene.inside(days)
+        name, mask = scene.data.codes[0], scene.inside(days)
+        scene.columns = (name,)
         codes = parse_numbers(scene.rows.loc[mask, name]).values
         scene.put(name, mask, [str(int(change(code))) for code in codes])
 
@@ -244,7 +297,7 @@ def _codes(change: Callable[[float], float], days: float) -> Injection:
 
 def _flipped(days: float) -> Injection:
     def inject(scene: Scene) -> None:
-        name, mask = scene.data.pipeline.target, scene.inside(days)
+        name, mask = scene.target(), scene.inside(days)
         labels = parse_numbers(scene.rows[name]).values
         if scene.data.pipeline.task == "regression":
             turned = labels.max() + labels.min() - labels
@@ -257,7 +310,7 @@ def _flipped(days: float) -> Injection:
 
 def _constant(days: float) -> Injection:
     def inject(scene: Scene) -> None:
-        name, mask = scene.data.pipeline.target, scene.inside(days)
+        name, mask = scene.target(), scene.inside(days)
         given = mask & parse_numbers(scene.rows[name]).values.notna().to_numpy()
         scene.put(name, given, str(scene.rows.loc[given, name].iloc[0]))
         scene.spoil(given)
@@ -266,11 +319,11 @@ def _constant(days: float) -> Injection:
 
 
 def _stopped(scene: Scene) -> None:
-    scene.put(scene.data.pipeline.target, scene.inside(99), None)
+    scene.put(scene.target(), scene.inside(99), None)
 
 
 def _label_unit(scene: Scene) -> None:
-    name, mask = scene.data.pipeline.target, scene.inside(1)
+    name, mask = scene.target(), scene.inside(1)
     scene.put(name, mask, list(parse_numbers(scene.rows.loc[mask, name]).values * 100))
 
 
@@ -286,7 +339,9 @@ def _burst(count: int) -> Injection:
             copies[name] = values
         copies[ROW] = -2 - np.arange(count)
         scene.rows = pd.concat([scene.rows, copies], ignore_index=True)
+        scene.columns = (scene.data.pipeline.id or scene.data.pipeline.time,)
         scene.spoiled |= {*copies[ROW], *claimed[ROW]}
+        scene.touched |= scene.spoiled
 
     return inject
 

@@ -1,6 +1,7 @@
 """Inject, check as ingest does, diagnose, and compare with what was done."""
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,14 @@ from monitoring.diagnosis import diagnose
 
 _BEFORE = pd.Timedelta(days=64)
 _AFTER = pd.Timedelta(days=11)
+_WEEK = pd.Timedelta(days=7)
+
+
+COVERED = 0.9
+"""A fault must concern at least so many of the injected rows, …"""
+SPILLED = 0.02
+"""… and at most so many of the clean rows, from a week before the injection on, are set aside: a
+feed that stops at the value it had for an hour or two cannot be told from one that stopped then."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,17 @@ class Outcome:
     ----------
     found : str
         ``yes``, ``other name`` or ``no``.
+    placed : bool
+        Whether a fault of the right name stands in the right column.
     names : tuple of str
         The faults found in the stretch, with their column.
+    covered : float
+        Share of the injected rows, or of the gap, that the faults of the right name and column
+        concern; 1 where none of the rows passed the checks.
+    spilled : float
+        Clean records that any fault sets aside, per clean record from a week before on.
     inside, spoiled : int
-        Spoiled records that are set aside, and all of them.
+        Spoiled records that any fault sets aside, and all of them.
     clean : int
         Clean records that are set aside.
 
@@ -43,10 +59,18 @@ class Outcome:
     case: Case
     asked: str
     found: str
+    placed: bool
     names: tuple[str, ...]
+    covered: float
+    spilled: float
     inside: int
     spoiled: int
     clean: int
+
+    @property
+    def whole(self) -> bool:
+        """Say whether name, column and rows are right."""
+        return self.placed and self.covered >= COVERED and self.spilled <= SPILLED
 
 
 @dataclass(frozen=True)
@@ -91,6 +115,14 @@ def together(parts: list[Frames]) -> Frames:
     )
 
 
+def injected(data: DataSet, case: Case, start: pd.Timestamp, rows: pd.DataFrame) -> Scene:
+    """Inject a case into raw rows; what it draws hangs on data set, day and case alone."""
+    seed = zlib.crc32(f"{data.name} {start.date()} {case.fault} {case.severity}".encode())
+    scene = Scene(data, start, rows.reset_index(drop=True), np.random.default_rng(seed))
+    case.inject(scene)
+    return scene
+
+
 class Stage:
     """A data set, read once, with the checked rows before each moment kept."""
 
@@ -113,10 +145,7 @@ class Stage:
         """Inject once, and diagnose one day and one week after the end of the stretch."""
         start = pd.Timestamp(moment, tz="UTC")
         mask = (self._times >= start - pd.Timedelta(days=1)) & (self._times < start + _AFTER)
-        seed = zlib.crc32(f"{self.data.name} {moment} {case.fault} {case.severity}".encode())
-        rows = self._raw[mask].reset_index(drop=True)
-        scene = Scene(self.data, start, rows, np.random.default_rng(seed))
-        case.inject(scene)
+        scene = injected(self.data, case, start, self._raw[mask])
         parts = scene.parts or [scene.rows]
         parts = [part[scene_times(part, self.data) >= start - _half(case)] for part in parts]
         if not scene.spoiled and case.fault != "missing_period":
@@ -145,7 +174,7 @@ class Stage:
         faults = diagnose(
             frames.records, frames.labels, frames.quarantine, pipeline, as_of=as_of, since=since
         )
-        return _compared(case, moment, held_out, scene, frames, faults, asked)
+        return _compared(case, moment, held_out, scene, frames, faults, asked, as_of)
 
 
 def _half(case: Case) -> pd.Timedelta:
@@ -177,28 +206,54 @@ def _compared(
     frames: Frames,
     faults: tuple[Fault, ...],
     asked: str,
+    as_of: pd.Timestamp,
 ) -> Outcome:
-    names = {fault.fault for fault in faults}
-    found = "no"
-    if names & {case.fault, *case.also}:
-        found = "yes"
-    elif names:
-        found = "other name"
+    named = [fault for fault in faults if fault.fault in {case.fault, *case.also}]
+    right = [fault for fault in named if not scene.columns or fault.column in scene.columns]
     records = frames.records
     rows = frames.row[~frames.row.index.duplicated()].reindex(records[RECORD_ID])
+    touched = rows.isin(list(scene.touched)).to_numpy()
     spoiled = rows.isin(list(scene.spoiled)).to_numpy()
-    aside = np.zeros(len(records), dtype=bool)
-    for fault in faults:
-        aside |= fault.concerns(records)
+    if case.fault == "labels_broken":
+        spoiled = spoiled & _to_be_told(frames, as_of)
+    aside, lately = _concerned(faults, records), records[EVENT_TIME] >= scene.start - _WEEK
+    clean = int((aside & ~touched).sum())
     return Outcome(
         data=scene.data.name,
         moment=moment,
         held_out=held_out,
         case=case,
         asked=asked,
-        found=found,
+        found="yes" if named else "other name" if faults else "no",
+        placed=bool(right),
         names=tuple(f"{fault.fault}:{fault.column}" for fault in faults),
+        covered=_covered(scene, right, _concerned(right, records)[spoiled]),
+        spilled=clean / max(int((lately.to_numpy() & ~touched).sum()), 1),
         inside=int((aside & spoiled).sum()),
         spoiled=int(spoiled.sum()),
-        clean=int((aside & ~spoiled).sum()),
+        clean=clean,
     )
+
+
+def _concerned(faults: Sequence[Fault], records: pd.DataFrame) -> np.ndarray:
+    found = np.zeros(len(records), dtype=bool)
+    for fault in faults:
+        found |= fault.concerns(records)
+    return found
+
+
+def _covered(scene: Scene, faults: Sequence[Fault], spoiled: np.ndarray) -> float:
+    """Give the share of the spoiled rows, or of the gap, that faults concern."""
+    if scene.gap is None:
+        return float(spoiled.mean()) if len(spoiled) else 1.0
+    since, until = scene.gap
+    shared = (min(fault.until, until) - max(fault.since, since) for fault in faults)
+    return max([max(part, pd.Timedelta(0)) / (until - since) for part in shared], default=0.0)
+
+
+def _to_be_told(frames: Frames, as_of: pd.Timestamp) -> np.ndarray:
+    """Mark the records whose label has come, or is later than 99 % of the labels were."""
+    records, labels = frames.records, frames.labels.drop_duplicates(RECORD_ID)
+    came = records[RECORD_ID].isin(labels[RECORD_ID])
+    wait = (labels[KNOWN_TIME] - labels[EVENT_TIME]).quantile(0.99)
+    return (came | (records[EVENT_TIME] + wait <= as_of)).to_numpy()

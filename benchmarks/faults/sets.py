@@ -63,6 +63,14 @@ class DataSet:
         """Read the whole set as its source gives it."""
         return read_source(self.pipeline)
 
+    def odd(self, since: pd.Timestamp, until: pd.Timestamp) -> bool:
+        """Say whether the data themselves are odd somewhere in a stretch."""
+        stretches = (
+            (pd.Timestamp(one.since, tz="UTC"), pd.Timestamp(one.until, tz="UTC"))
+            for one in self.known
+        )
+        return any(since < end and until > begin for begin, end in stretches)
+
 
 def _pipeline(name: str, given: dict[str, object]) -> Pipeline:
     return Pipeline.model_validate({"name": name, "file": CLONE / f"{name}.yaml", **given})
@@ -157,10 +165,13 @@ def flights() -> DataSet:
     )  # fmt: skip
 
 
+MAKERS = {"bikeshare": bikeshare, "elec2": elec2, "flights": flights}
+
+
 def available() -> list[DataSet]:
     """List the sets whose file is there; says which is not."""
     found = []
-    for make in (bikeshare, elec2, flights):
+    for make in MAKERS.values():
         one = make()
         if one.pipeline.source_path.exists():
             found.append(one)
