@@ -24,6 +24,9 @@ from components.pipelines import Pipeline, Window
 from components.records import LABEL
 from components.splits import had_a_chance, in_window, known_by, split_newest
 
+LEAST_ROWS = 10
+"""Fewer labelled rows than this fit nothing worth judging."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -96,9 +99,9 @@ def fit_recipe(
     if fair_age is None:
         fair_age = fair_age_of(rows, pipeline, as_of=until)
     seen = training_rows(rows, recipe, until=until, fair_age=fair_age)
-    if len(seen) < 10:  # noqa: PLR2004 - fewer rows than this fit nothing worth judging
+    if len(seen) < LEAST_ROWS:
         raise NotEnoughHistoryError(
-            f"{pipeline.name}: need at least 10 labelled rows to fit {recipe} as of "
+            f"{pipeline.name}: need at least {LEAST_ROWS} labelled rows to fit {recipe} as of "
             f"{until.isoformat()}, found {len(seen)}; wait for labels or widen the window"
         )
     return fit(

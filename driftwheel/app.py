@@ -9,7 +9,7 @@ import typer
 
 from components.errors import DriftwheelError
 from driftwheel import __version__
-from driftwheel.output import say
+from driftwheel.output import print_json, say
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -69,9 +69,9 @@ def start(
 
 def run(arguments: list[str]) -> int:
     """Run one command; give its exit code: 0 done, 1 failed, 2 wrong use or invalid input."""
-    from driftwheel import everyday, expert, keeping, onestep, setting_up, trusting
+    from driftwheel import asking, everyday, expert, keeping, onestep, setting_up, trusting
 
-    for panel in (setting_up, everyday, onestep, trusting, expert, keeping):
+    for panel in (setting_up, everyday, asking, onestep, trusting, expert, keeping):
         panel.register(app)
     asked = Asked()
     try:
@@ -79,28 +79,46 @@ def run(arguments: list[str]) -> int:
     except SystemExit as end:  # Typer has said what was wrong, if anything was
         if end.code == _INTERRUPTED:
             say("stopped")
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if (wrong := _wrong_use(end)) and "--json" in arguments:
+            print_json({"error": wrong, "kind": "UsageError", "exit_code": code})
+        return code
     except Exception as problem:  # noqa: BLE001 - the last door: a person reads what comes out
         if asked.debug:
             traceback.print_exception(problem)
-        say(_in_words(problem))
-        return problem.exit_code if isinstance(problem, DriftwheelError) else 1
+        return _tell_failure(problem, as_json="--json" in arguments)
     return 0
+
+
+def _wrong_use(end: SystemExit) -> str:
+    """Say what Typer had to say about the command line; empty when it ended otherwise."""
+    said = getattr(end.__context__, "format_message", None)
+    return str(said()) if said is not None else ""
+
+
+def _tell_failure(problem: Exception, *, as_json: bool) -> int:
+    """Say what went wrong, with --json as the one document too; give the exit code."""
+    said = _in_words(problem)
+    code = problem.exit_code if isinstance(problem, DriftwheelError) else 1
+    say(said)
+    if as_json:
+        print_json({"error": said, "kind": type(problem).__name__, "exit_code": code})
+    return code
 
 
 def _in_words(problem: Exception) -> str:
     """Say what went wrong; only what nobody has foreseen is called a bug."""
     from flows.settings import hide_password
 
-    name = type(problem).__name__
     if isinstance(problem, DriftwheelError):
-        return f"{name}: {problem}"
+        return str(problem)
     if isinstance(problem, OSError):
         return f"the machine refused: {problem}; `driftwheel doctor` says what to mend"
     said = hide_password(" ".join(str(problem).split()))
     return (
-        f"{name}: {said}; this is a bug in Driftwheel or an unforeseen state: "
-        "`driftwheel --debug …` shows where, `driftwheel doctor` looks at the home"
+        f"something went wrong that nobody foresaw: {said} ({type(problem).__name__}); this is a "
+        "bug in Driftwheel or an unforeseen state: `driftwheel --debug …` shows where, "
+        "`driftwheel doctor` looks at the home"
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,13 @@ from components.errors import NotEnoughHistoryError
 from components.pipelines import HIGHER_IS_BETTER, Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL
 from components.sources import deliver
+from driftwheel.recommending import Judged, in_order, recommend
 from flows.steps.contenders import Contender, read_contender
 from flows.steps.past import Past
 from flows.steps.replay import Replayed, Stretch, faults_of, first_recipe, replay
-from flows.steps.replay_score import joined, score_with_interval
+from flows.steps.replay_score import score_with_interval
+from flows.steps.rivals import NAIVE
 from flows.steps.snapshots import first_training
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 DEFAULT_POLICIES = ("never", "periodic:28d", "default")
 FAR_FUTURE = pd.Timestamp("2200-01-01", tz="UTC")
@@ -78,9 +77,9 @@ def backtest(
             stretch,
             recipe=recipe,
             faults=faults,
-            told=_share_told(told, contender, stretch),
+            told=_share_told(told, contender, stretch, (place, len(contenders))),
         )
-        for contender in contenders
+        for place, contender in enumerate(contenders)
     ]
     return Backtest(_document(pipeline, stretch, done, str(recipe)), tuple(done))
 
@@ -116,12 +115,17 @@ def stretch_of(
 
 
 def _share_told(
-    told: Callable[[str, float], None], contender: Contender, stretch: Stretch
+    told: Callable[[str, float], None],
+    contender: Contender,
+    stretch: Stretch,
+    turn: tuple[int, int],
 ) -> Callable[[pd.Timestamp], None]:
-    whole = stretch.end - stretch.start
+    """Let one policy tell how far all of them have come; `turn` is its place, and their number."""
+    whole, (place, count) = stretch.end - stretch.start, turn
 
     def heard(moment: pd.Timestamp) -> None:
-        told(f"{contender.text}: {moment.date()}", (moment - stretch.start) / whole)
+        share = (moment - stretch.start) / whole
+        told(f"{contender.text}: {moment.date()}", (place + share) / count)
 
     return heard
 
@@ -129,65 +133,50 @@ def _share_told(
 def _document(
     pipeline: Pipeline, stretch: Stretch, done: Sequence[Replayed], recipe: str
 ) -> dict[str, Any]:
-    policies = {one.contender.text: _row(one, pipeline) for one in done}
-    better = max if pipeline.resolved_metric in HIGHER_IS_BETTER else min
+    judged = [_judged(one, pipeline) for one in done]
+    recommended, because = recommend(judged, pipeline)
     return {
         "pipeline": pipeline.name,
         "metric": pipeline.resolved_metric,
         "lower_is_better": pipeline.resolved_metric not in HIGHER_IS_BETTER,
         "from": stretch.start.isoformat(),
         "to": stretch.end.isoformat(),
-        "rows_scored": max(row["rows_scored"] for row in policies.values()),
+        "rows_scored": max(len(one.rows) for one in judged),
         "recipe": recipe,
-        "policies": policies,
-        "recommended": better(policies, key=lambda text: policies[text]["score"]),
+        "policies": {
+            one.contender.text: _row(one, found) for one, found in zip(done, judged, strict=True)
+        },
+        "recommended": recommended,
+        "recommended_because": because,
     }
 
 
-def _row(done: Replayed, pipeline: Pipeline) -> dict[str, Any]:
-    rows, answers = joined(done.predicted)
-    score, interval = score_with_interval(rows, answers, pipeline)
+def _judged(done: Replayed, pipeline: Pipeline) -> Judged:
+    rows, answers = in_order(done)
+    score, bounds = score_with_interval(rows, answers, pipeline)
+    return Judged(done.contender.text, rows, answers, score, bounds, done.fits)
+
+
+def _row(done: Replayed, judged: Judged) -> dict[str, Any]:
+    charged = [one.at for one in done.timeline if one.event == "promoted"]
     return {
-        "score": score,
-        "score_ci": list(interval),
-        "rows_scored": len(rows),
+        "score": judged.score,
+        "score_ci": list(judged.bounds),
+        "rows_scored": len(judged.rows),
         "retrainings": done.fits,
         "promotions": done.promotions,
         "refusals": done.refusals,
         "waits": done.waits,
         "false_alarms": done.false_alarms,
         "data_faults": done.data_faults,
+        "first_promotion": charged[0].isoformat() if charged else None,
+        "rows_by_naive": int((judged.rows["version"] == NAIVE).sum()),
         "train_seconds": round(done.train_seconds, 3),
         "timeline": [
             {"at": one.at.isoformat(), "score": one.score, "event": one.event, "reason": one.reason}
             for one in done.timeline
         ],
     }
-
-
-def backtest_table(document: dict[str, Any]) -> "Table":
-    """Lay the result out for a person, the best policy first."""
-    from driftwheel.output import table
-
-    lower = document["lower_is_better"]
-    made = table(
-        f"{document['pipeline']}: {document['metric']} "
-        f"({'lower' if lower else 'higher'} is better), {document['from'][:10]} to "
-        f"{document['to'][:10]}, {document['rows_scored']} rows",
-        "policy", document["metric"], "95 % interval", "fits", "promoted", "refused", "wait",
-        "false alarms", "data faults", "fit s",
-    )  # fmt: skip
-    rows = sorted(
-        document["policies"].items(), key=lambda item: item[1]["score"] * (1 if lower else -1)
-    )
-    for text, row in rows:
-        low, high = row["score_ci"]
-        made.add_row(
-            text, f"{row['score']:.4g}", f"{low:.4g}…{high:.4g}", str(row["retrainings"]),
-            str(row["promotions"]), str(row["refusals"]), str(row["waits"]),
-            str(row["false_alarms"]), str(row["data_faults"]), f"{row['train_seconds']:.1f}",
-        )  # fmt: skip
-    return made
 
 
 def draw(result: Backtest, to: Path) -> Path:

@@ -118,7 +118,8 @@ def backtest(
 ) -> None:
     """Compare policies on history, in virtual time."""
     from driftwheel.backtesting import backtest as compare
-    from driftwheel.backtesting import backtest_table, draw
+    from driftwheel.backtesting import draw
+    from driftwheel.comparing import print_backtest
     from driftwheel.output import measured
     from flows.opening import open_home
     from flows.running import moment
@@ -136,5 +137,5 @@ def backtest(
     if json:
         print_json(result.document)
     else:
-        console().print(backtest_table(result.document), markup=False)
-    say(f"error over time: {picture}")
+        print_backtest(console(), result.document)
+    say(f"Error over time: {picture}", quietly=True)

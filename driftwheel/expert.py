@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from components.errors import ServiceError
 from driftwheel.app import settings_of
 from driftwheel.onestep import AsOf, Json, Name
-from driftwheel.output import console, print_json, say, table, working
+from driftwheel.output import console, hang, print_json, say, table, working
 from flows.deployments import WORK_POOL
 from flows.settings import hide_password
 
@@ -34,10 +35,12 @@ def doctor(
     if json:
         print_json(findings)
     else:
-        shown = table("Doctor", "", "check", "found", "mend")
+        shown, widest = console(), max(len(one.check) for one in findings)
         for one in findings:
-            shown.add_row("ok" if one.ok else "!!", one.check, one.found, one.mend)
-        console().print(shown, markup=False)
+            head = f"{'ok' if one.ok else '!!'}  {one.check:<{widest}}  "
+            hang(shown, head, one.found, style="" if one.ok else "bold red")
+            if one.mend:
+                hang(shown, " " * len(head), f"mend: {one.mend}")
     if not all(one.ok for one in findings):
         raise typer.Exit(1)
 
@@ -59,11 +62,10 @@ def deploy(
     specs = [home.pipeline(name) for name in names or home.pipelines()]
     api = live_api(settings)
     if not api:
-        say(
+        raise ServiceError(
             "no Prefect server answers: name one with DRIFTWHEEL_PREFECT_API_URL or "
             "prefect_api_url in driftwheel.toml, or start one with `driftwheel up`"
         )
-        raise typer.Exit(1)
     with talking_to(api, settings), working("deploying"):
         done = register_with(settings, specs, owner=home.ledger.ledger_id, pool=pool)
     server = hide_password(api)
@@ -95,10 +97,8 @@ def rollback(
     if json:
         print_json(done)
     else:
-        console().print(
-            f"{name}: {done['what']}, version {done['served_version']} answers: {done['why']}",
-            markup=False,
-        )
+        version = done["served_version"]
+        hang(console(), "", f"{name}: {done['what']}, version {version} answers: {done['why']}")
 
 
 def promote(
@@ -122,11 +122,12 @@ def promote(
     settings = settings_of(context)
     if version is None:
         done = revert_aliases(settings, name, reason)
-        words = f"{name}: aliases set back to what the ledger says"
+        back = "; ".join(done["reverted"])
+        words = f"{name}: {back or 'no alias was moved by hand'}{': set back' if back else ''}"
     else:
         done = promote_version(settings, name, version, reason, as_of)
         words = f"{name}: version {version} is in charge: {done['why']}"
     if json:
         print_json(done)
     else:
-        console().print(words, markup=False)
+        hang(console(), "", words)

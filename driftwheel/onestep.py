@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from driftwheel.app import settings_of
-from driftwheel.output import console, print_json, say, working
+from driftwheel.following import after_decision, after_verdict
+from driftwheel.output import console, hang, print_json, say, working
 
 PANEL = "One step"
 
@@ -64,7 +65,9 @@ def monitor(context: typer.Context, name: Name, as_of: AsOf = None, json: Json =
     """Measure the windows that are complete, and judge the newest."""
     done = _step(context, "monitor", name, as_of)
     asked = f" (request {done['request_id']})" if done["request_id"] else ""
-    _tell(done, f"{name}: {done['verdict']}{asked}: {done['reason']}", as_json=json)
+    lines = [f"{name}: {done['verdict']}{asked}: {done['reason']}", *done["alerts"]["lines"]]
+    _tell(done, "\n".join(lines), as_json=json)
+    _say_next(after_verdict(done), as_json=json)
 
 
 def retrain(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:
@@ -84,7 +87,7 @@ def reconcile(
     """Take up what events lost: requests without a worker, aliases behind the ledger."""
     done = _step(context, "reconcile", name, as_of, grace_seconds=grace)
     lines = [f"{taken['request_id']}: {taken['what']}" for taken in done["taken_up"]]
-    lines += done["moved_by_hand"]
+    lines += [*done["moved_by_hand"], *done["alerts"]["lines"]]
     _tell(done, "\n".join(lines) or f"{name}: nothing was lost", as_json=json)
 
 
@@ -123,14 +126,20 @@ def _step(
 def _tell(done: dict[str, Any], words: str, *, as_json: bool) -> None:
     if as_json:
         print_json(done)
-    else:
-        console().print(words, markup=False, soft_wrap=True)
+        return
+    shown = console()
+    for line in words.splitlines():
+        hang(shown, "", line)
+
+
+def _say_next(words: str, *, as_json: bool) -> None:
+    if words and not as_json:
+        say(words)
 
 
 def _tell_decision(done: dict[str, Any], *, as_json: bool) -> None:
     version = f" version {done['served_version']}" if done.get("served_version") else ""
     _tell(done, f"{done['pipeline']}: {done['what']}{version}: {done.get('why')}", as_json=as_json)
+    _say_next(after_decision(done), as_json=as_json)
     if done["what"] == "failed":
         raise typer.Exit(1)
-    if done["what"] == "no-op" and not as_json:
-        say("nothing was done here: the request is closed, or another worker has it")

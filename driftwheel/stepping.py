@@ -4,23 +4,18 @@ Without a server Prefect would start a temporary one for every command (17 s); t
 run without it, and the person is told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from components.faults import Fault
-from components.known_faults import Ending, blocking, choose_open
-from components.pipelines import Pipeline
-from driftwheel.output import say
+from driftwheel.output import in_words, say
 from flows.running import Run, begin, user
-from flows.settings import Settings
+from flows.settings import Settings, hide_password
 from flows.steps import everyday
-from flows.steps.telling import decision_row, fault_row, plain, watched_row
+from flows.steps.telling import decision_row, plain, watched_row
 from flows.talking import run_flow, talking_to
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from components.stores.ledger import Decision
 
 Told = Callable[[str], None]
@@ -55,8 +50,13 @@ def run_step(
     if api:
         with talking_to(api, settings):
             return run_flow(flow, pipeline=pipeline, as_of=run.as_of.to_pydatetime(), **more)
-    say("No Prefect server answers: running the step here (`driftwheel up` starts one).")
-    return _plainly(run, flow, pipeline, told, more)
+    if settings.prefect_api_url:
+        named = hide_password(settings.prefect_api_url)
+        say(f"The Prefect server {named} does not answer: running the step here without it.")
+    done = _plainly(run, flow, pipeline, told, more)
+    if not settings.prefect_api_url:
+        say("(no Prefect server; `driftwheel up` starts one)", quietly=True)
+    return done
 
 
 def _waiting_or_new(run: Run, pipeline: str) -> str:
@@ -96,7 +96,7 @@ def _monitor(run: Run, pipeline: str) -> dict[str, Any]:
 
 
 def _train(run: Run, pipeline: str, told: Told) -> "Decision | None":
-    return everyday.train(
+    decision = everyday.train(
         run.home,
         run.home.pipeline(pipeline),
         as_of=run.as_of,
@@ -105,6 +105,13 @@ def _train(run: Run, pipeline: str, told: Told) -> "Decision | None":
         who=user(),
         told=told,
     )
+    if decision is not None and decision.as_of != run.as_of:
+        say(
+            f"{decision.request_id}, as of {in_words(decision.as_of.isoformat())}, was waiting "
+            f"and went first; say the command again to train as of "
+            f"{in_words(run.as_of.isoformat())}."
+        )
+    return decision
 
 
 def _reconcile(run: Run, pipeline: str, told: Told, grace_seconds: float) -> dict[str, Any]:
@@ -206,108 +213,9 @@ def promote_version(
 
 def revert_aliases(settings: Settings, pipeline: str, reason: str) -> dict[str, Any]:
     """Set MLflow's aliases back to what the ledger says."""
-    from flows.steps.aliases import copy_aliases, moved_by_hand
+    from flows.steps.taking_charge import revert_aliases as revert
 
     run = begin(None, settings=settings)
     run.home.pipeline(pipeline)
-    moved = [str(alias) for alias in moved_by_hand(run.home, pipeline)]
-    copy_aliases(run.home, pipeline, by_hand=True)
+    moved = revert(run.home, pipeline, who=user(), why=reason, as_of=run.as_of, clock=run.clock)
     return {"pipeline": pipeline, "reverted": moved, "who": user(), "why": reason}
-
-
-def diagnose_now(settings: Settings, pipeline: str, as_of: datetime | None) -> dict[str, Any]:
-    """Look for data faults: in what the lake holds, else in the source itself."""
-    from components.records import RECORDS
-    from flows.steps import diagnosing
-
-    run = begin(as_of, settings=settings)
-    spec = run.home.pipeline(pipeline)
-    window = spec.monitor.window
-    if not run.home.lake.exists(pipeline, RECORDS):
-        say(f"{pipeline}: nothing was ingested yet, so the source itself is looked at.")
-        found = diagnosing.look_at_source(spec, as_of=run.as_of)
-        stopping = blocking(found, run.as_of, window=window)
-        return _diagnosis(run, pipeline, [fault_row(one) for one in found], stopping, [])
-    faults = diagnosing.look_for_faults(run.home, spec, as_of=run.as_of, clock=run.clock)
-    rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    for one in run.home.ledger.faults(pipeline):
-        if (seen := one.at(run.as_of)) is not None:
-            rows[one.state_at(run.as_of) == "open"].append(fault_row(seen, one))
-    return _diagnosis(run, pipeline, rows[True], faults.blocking, rows[False])
-
-
-def _diagnosis(
-    run: Run,
-    pipeline: str,
-    faults: list[dict[str, Any]],
-    stopping: Sequence[Fault],
-    ended: list[dict[str, Any]],
-) -> dict[str, Any]:
-    return {
-        "pipeline": pipeline,
-        "as_of": run.as_of.isoformat(),
-        "verdict": "data_fault" if faults else "ok",
-        "blocking": bool(stopping),
-        "faults": faults,
-        "ended": ended,
-    }
-
-
-def resolve_fault(
-    settings: Settings, pipeline: str, named: str, how: str, reason: str, as_of: datetime | None
-) -> dict[str, Any]:
-    """End a data fault because the person at the terminal says what it is.
-
-    Without `as_of` a word on rows (accepted, discarded) holds from the newest look on. To read
-    the source again, the moment is now; where the loop lives in a time of its own, as with
-    history that is ingested step by step, it is that of the newest look.
-    """
-    from flows.steps import diagnosing
-
-    run = begin(as_of, settings=settings)
-    spec = run.home.pipeline(pipeline)
-    choose_open(run.home.ledger.faults(pipeline), pipeline, named)
-    last = diagnosing.last_look(run.home, spec, as_of=run.as_of) or run.as_of
-    if how == "reingested":
-        own_time = as_of is None and run.as_of - last > spec.monitor.window
-        moments = [last, run.as_of] if own_time else [run.as_of]
-        return _reingest(settings, run, spec, named, reason, moments)
-    one = run.home.ledger.end_fault(
-        pipeline,
-        named,
-        how=cast("Ending", how),
-        who=user(),
-        why=reason,
-        as_of=(run.as_of if as_of is not None else last).to_pydatetime(),
-        now=run.clock(),
-    )
-    return {"pipeline": pipeline, **fault_row(one.fault, one)}
-
-
-def _reingest(
-    settings: Settings,
-    run: Run,
-    pipeline: Pipeline,
-    named: str,
-    reason: str,
-    moments: "list[pd.Timestamp]",
-) -> dict[str, Any]:
-    """Read the source again and look again, at one moment after the other until it is gone."""
-    from flows.steps.diagnosing import read_again
-
-    row: dict[str, Any] = {}
-    for moment in moments:
-        done = run_step(settings, "ingest", pipeline.name, moment.to_pydatetime())
-        one, gone = read_again(
-            run.home,
-            pipeline,
-            named,
-            who=user(),
-            why=reason,
-            as_of=moment,
-            clock=run.clock,
-        )
-        row = {"pipeline": pipeline.name, **fault_row(one.fault, one), "ingested": done}
-        if gone:
-            break
-    return row

@@ -264,9 +264,12 @@ async def _runs(
             "expected_start_time": due,
         }
     )
-    return await client.read_flow_runs(
-        flow_run_filter=chosen, sort=FlowRunSort.EXPECTED_START_TIME_DESC
-    )
+    found: list[Any] = []
+    while page := await client.read_flow_runs(  # a server gives a page at a time
+        flow_run_filter=chosen, sort=FlowRunSort.EXPECTED_START_TIME_DESC, offset=len(found)
+    ):
+        found += page
+    return found
 
 
 def _left_behind(state: str) -> Any:

@@ -71,8 +71,8 @@ def retrainings_table(worth: Worth) -> Table:
             str(decision.as_of.date()),
             _came_by(decision),
             decision.request_id or "-",
-            (decision.event_id or "-")[:13],
-            (decision.flow_run_id or "-")[:13],
+            (decision.event_id or "-")[:8],
+            (decision.flow_run_id or "-")[:8],
             decision.what,
             decision.served_version or "-",
         )

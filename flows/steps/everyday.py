@@ -1,7 +1,7 @@
 """The body of each flow: stores in, a plain result out, with or without an orchestrator."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,9 @@ import pandas as pd
 
 from components.errors import InvalidInputError
 from components.pipelines import Pipeline
+from flows.steps.alerting import tell
+from flows.steps.in_charge import version_before
 from flows.steps.leasing import Clock, claim
-from flows.steps.rivals import NAIVE
 from flows.steps.stages import Stage, plain
 from flows.steps.watching import Watched, request_key
 
@@ -67,12 +68,13 @@ def monitor(
     flow_run_id: str = "",
     stage: Stage = plain,
 ) -> Watched:
-    """Measure the complete windows and judge the newest."""
+    """Measure the complete windows, judge the newest, tell people what they must know."""
     from flows.steps import watching
 
-    return stage("monitor", watching.watch, network=True)(
+    watched = stage("monitor", watching.watch, network=True)(
         home, pipeline, as_of=as_of, clock=clock, flow_run_id=flow_run_id
     )
+    return replace(watched, alerts=stage("alert", tell)(home, pipeline, clock=clock))
 
 
 def request_training(
@@ -87,8 +89,7 @@ def request_training(
 
     # Who was in charge before that moment: a promotion that the same training led to must not
     # make it another request.
-    before = [p.version for p in home.ledger.promotions(pipeline.name) if p.as_of < as_of]
-    version = before[-1] if before else NAIVE
+    version = version_before(home.ledger.promotions(pipeline.name), as_of)
     base = request_key(pipeline.name, "manual", as_of, version)
     for attempt in count(1):
         request, _ = home.ledger.request(
@@ -155,7 +156,10 @@ def retrain(
         as_of=pd.Timestamp(request.as_of),
         by_reconcile=by_reconcile,
     )
-    return carry_out(home, assignment, clock=clock, stage=stage, told=told)
+    decision = carry_out(home, assignment, clock=clock, stage=stage, told=told)
+    for line in stage("alert", tell)(home, pipeline, clock=clock).lines:
+        told(line)
+    return decision
 
 
 def train(
@@ -208,6 +212,7 @@ def reconcile(
         home, pipeline.name, clock=clock, grace=grace
     )
     carried = [(request.id, carry(request.id)) for request in lost.requests]
+    alerts = stage("alert", tell)(home, pipeline, clock=clock)
     return {
         "pipeline": pipeline.name,
         "taken_up": [
@@ -215,4 +220,5 @@ def reconcile(
             for request_id, decision in carried
         ],
         "moved_by_hand": [str(alias) for alias in lost.moved],
+        "alerts": asdict(alerts),
     }

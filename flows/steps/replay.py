@@ -20,6 +20,7 @@ from components.answers import Answers
 from components.errors import NotEnoughHistoryError, PackageError, TrainingError
 from components.fallbacks import apply_fallbacks
 from components.faults import without_faulty
+from components.history.hiding import in_force_for_history
 from components.metrics import metric_value
 from components.packages.golden import golden_rows
 from components.packages.scorer import load_package
@@ -30,11 +31,12 @@ from components.records import EVENT_TIME, KNOWN_TIME, LABEL
 from components.splits import split_newest
 from flows.steps import training
 from flows.steps.contenders import Contender
-from flows.steps.diagnosing import in_force
+from flows.steps.diagnosing import InForce, in_force
 from flows.steps.past import Past
 from flows.steps.past_faults import PastFaults
 from flows.steps.rivals import Rival, naive_now
 from flows.steps.snapshots import Snapshot
+from flows.steps.waiting import must_wait
 from monitoring.drift import measure_drift
 from monitoring.policies import History, Verdict, WindowFacts, blocked, judge
 from monitoring.windows import Window, complete_windows
@@ -120,13 +122,19 @@ def faults_of(past: Past, pipeline: Pipeline, stretch: Stretch) -> PastFaults:
     return PastFaults(past, pipeline, stretch.anchor, stretch.start)
 
 
+def learnable(past: Past, faults: PastFaults, moment: pd.Timestamp) -> pd.DataFrame:
+    """Give what may be learnt from at a moment: nothing that a data fault spoils, nor saw it."""
+    aside = faults.aside(moment)
+    return without_faulty(past.knowing(aside).labelled(moment), aside)
+
+
 def first_recipe(
     past: Past, pipeline: Pipeline, stretch: Stretch, *, faults: PastFaults | None = None
 ) -> Recipe:
     """Search the recipe as the first training would: without the rows its gate judges on."""
     faults = faults or faults_of(past, pipeline, stretch)
     split = split_newest(
-        without_faulty(past.labelled(stretch.start), faults.aside(stretch.start)),
+        learnable(past, faults, stretch.start),
         as_of=stretch.start,
         holdout=pipeline.holdout,
         seen_until=None,
@@ -147,7 +155,6 @@ class _Replay:
         faults: PastFaults,
     ) -> None:
         self.past = past
-        self.truth = past.scored[past.scored[LABEL].notna()]
         self.pipeline = replace_search(pipeline)
         self.contender = contender
         self.stretch = stretch
@@ -158,6 +165,7 @@ class _Replay:
         self.answered: pd.Timestamp | None = None
         self.fitted: pd.Timestamp | None = None
         self.put_off: pd.Timestamp | None = None
+        self.tried: pd.Timestamp | None = None
         self.begun = False
         self.looked: pd.Timestamp | None = None
         self.heard: set[tuple[str, str]] = set()
@@ -215,11 +223,15 @@ class _Replay:
 
     def _score(self, begin: pd.Timestamp, end: pd.Timestamp) -> float:
         """Predict what became known in a stretch with whoever is in charge; NaN for nothing."""
-        rows = self.truth
-        rows = rows[(rows[KNOWN_TIME] > begin) & (rows[KNOWN_TIME] <= end)]
+        force = self._in_force(begin)
+        aside = self.faults.aside(begin)
+        unseen = in_force_for_history(aside, force.faults, self.pipeline)
+        rows = self.past.knowing(unseen).scored
+        known = (rows[KNOWN_TIME] > begin) & (rows[KNOWN_TIME] <= end)
+        rows = rows[known & rows[LABEL].notna()]
         if rows.empty:
             return float("nan")
-        rows = self._with_fallbacks(rows, begin)
+        rows = self._with_fallbacks(rows, begin, force)
         if self.rival.model is None:
             labels = self.past.labels_known(end)
             answers = naive_now(self.pipeline, rows, labels, as_of=begin)
@@ -229,13 +241,18 @@ class _Replay:
         self.done.predicted.append((kept, answers))
         return metric_value(self.pipeline.resolved_metric, rows[LABEL], answers)
 
-    def _with_fallbacks(self, rows: pd.DataFrame, begin: pd.Timestamp) -> pd.DataFrame:
+    def _in_force(self, begin: pd.Timestamp) -> InForce:
+        """Say what was known to be faulty when a stretch began."""
+        known = self.faults.look(begin).known
+        return in_force(known, self.pipeline, as_of=begin, last=begin)
+
+    def _with_fallbacks(
+        self, rows: pd.DataFrame, begin: pd.Timestamp, force: InForce
+    ) -> pd.DataFrame:
         """Put stand-ins for what was known to be faulty; a column that refuses is missing.
 
         Every row is scored here, so that policies are compared on the same ones.
         """
-        known = self.faults.look(begin).known
-        force = in_force(known, self.pipeline, as_of=begin, last=begin)
         spoilt = [fault for fault in force.faults if fault.concerns(rows).any()]
         if not spoilt:
             return rows
@@ -253,6 +270,7 @@ class _Replay:
             last_answer=self.answered,
             last_fit=self.fitted,
             put_off=self.put_off,
+            last_tried=self.tried,
         )
         faults = self.faults.look(moment).faults(self.pipeline)
         return judge(policy, history, as_of=moment, max_age=self.contender.max_age, faults=faults)
@@ -274,6 +292,7 @@ class _Replay:
 
     def _train(self, moment: pd.Timestamp, *, why: str = "") -> _Outcome:
         """Train as of a moment; say what came of it."""
+        self.tried = moment
         standing = self.faults.look(moment).faults(self.pipeline)
         if standing.blocking:
             self.put_off = moment
@@ -296,7 +315,7 @@ class _Replay:
 
     def _learnt_from(self, moment: pd.Timestamp) -> pd.DataFrame:
         """Give what may be learnt from at a moment: nothing that a data fault spoils."""
-        return without_faulty(self.past.labelled(moment), self.faults.aside(moment))
+        return learnable(self.past, self.faults, moment)
 
     def _count(self, what: str, *, fitted: bool) -> None:
         self.done.fits += fitted
@@ -326,9 +345,9 @@ class _Replay:
         snapshot = Snapshot(self.pipeline.name, moment, rows, {}, "")
         prepared = training.preprocess(snapshot, self.pipeline, self.rival)
         prepared = replace(prepared, recipe=self.recipe)
-        if len(prepared.split.holdout) < self.pipeline.holdout.least_rows:
-            decision = training.gate(None, prepared, self.pipeline, self.rival)
-            return _Outcome("wait", decision.reason, fitted=False)
+        waits = must_wait(prepared, self.pipeline, self.rival)
+        if waits is not None:
+            return _Outcome("wait", waits.reason, fitted=False)
         twin = training.fit_twin(prepared, self.pipeline)
         found = training.evaluate(prepared, twin, self.pipeline, self.rival, snapshot)
         decision = training.gate(found, prepared, self.pipeline, self.rival)

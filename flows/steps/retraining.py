@@ -26,9 +26,10 @@ from flows.steps.leasing import AUTOMATION, Clock, event_id, kept_alive
 from flows.steps.packaging import Packaged, package, register
 from flows.steps.reconciling import REQUEST_TAG
 from flows.steps.rivals import Rival, open_rival
-from flows.steps.snapshots import Snapshot, set_aside, table_versions, take_snapshot
+from flows.steps.snapshots import Snapshot, table_versions, take_snapshot
 from flows.steps.stages import Stage, plain
 from flows.steps.training_record import open_run, record_evaluation, record_gate, record_snapshot
+from flows.steps.waiting import must_wait
 from monitoring.policies import blocked
 from monitoring.policies import set_aside as set_aside_in_words
 
@@ -109,6 +110,7 @@ def _train_and_decide(
     stage: Stage,
     told: Callable[[str], None],
 ) -> "Decision":
+    told("looking for data faults")
     faults = stage("diagnose", bound_faults, network=True)(home, assignment, clock=clock)
     if faults.blocking:
         return _put_off(home, assignment, faults.blocking, clock=clock)
@@ -132,14 +134,16 @@ def _train(
     told: Callable[[str], None],
 ) -> Result:
     pipeline = assignment.pipeline
+    told("taking the snapshot")
     snapshot = stage("snapshot", bound_snapshot, network=True)(home, assignment, aside)
     failpoint("during-preprocess")
     prepared = stage("preprocess", training.preprocess)(snapshot, pipeline, rival)
     record_snapshot(run, snapshot, prepared)
     _record_aside(run, aside)
-    if len(prepared.split.holdout) < pipeline.holdout.least_rows:
-        told("too few rows to judge on")
-        return Result(stage("gate", training.gate)(None, prepared, pipeline, rival))
+    waits = must_wait(prepared, pipeline, rival)
+    if waits is not None:
+        told("too few rows")
+        return Result(waits)
 
     twin = stage("fit", training.fit_twin)(prepared, pipeline, told=told)
     failpoint("mid-fit")
@@ -226,7 +230,8 @@ def _put_off(
 def bound_snapshot(home: "Home", assignment: Assignment, aside: tuple[Fault, ...] = ()) -> Snapshot:
     """Take the snapshot of a request, at the table versions of its first attempt.
 
-    The rows of `aside` are not in it: nothing is learnt from them, nor judged on them.
+    The rows of `aside` are not in it: nothing is learnt from them, nor judged on them, and
+    history features see nothing of what is faulty in them.
 
     Rows that came late meanwhile belong to the next request: one that is taken up again after
     a kill must come to the same model.
@@ -236,10 +241,9 @@ def bound_snapshot(home: "Home", assignment: Assignment, aside: tuple[Fault, ...
     versions = json.loads(kept) if kept else table_versions(home.lake, assignment.pipeline)
     if not kept:
         home.ledger.set_mark(name, mark, json.dumps(versions))
-    snapshot = take_snapshot(
-        home.lake, assignment.pipeline, as_of=assignment.as_of, versions=versions
+    return take_snapshot(
+        home.lake, assignment.pipeline, as_of=assignment.as_of, versions=versions, aside=aside
     )
-    return set_aside(snapshot, aside) if aside else snapshot
 
 
 def _register(

@@ -145,6 +145,7 @@ def naive_now(
         kind. Where none is known by then, it is the first kind of the pipeline.
 
     """
+    labels = labels[labels[LABEL].notna()]  # one that was withdrawn says nothing
     judged = known_by(labels, as_of).tail(NAIVE_JUDGED_ON)
     kind = naive_on(pipeline, judged, labels).kind
     return naive_answers(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from components.errors import InvalidInputError
-from flows.steps.aliases import copy_aliases
+from flows.steps.aliases import copy_aliases, moved_by_hand
 from flows.steps.leasing import Clock
 from flows.steps.rivals import open_package
 
@@ -120,3 +120,35 @@ def promote_by_hand(
     decision = home.ledger.promote(outcome, promotion=promotion, now=clock())
     copy_aliases(home, pipeline.name, by_hand=True)
     return decision
+
+
+def revert_aliases(
+    home: "Home", pipeline: str, *, who: str, why: str, as_of: pd.Timestamp, clock: Clock
+) -> list[str]:
+    """Set MLflow's aliases back to what the ledger says, and write down who did and why.
+
+    Nobody takes charge by it: the decision is a ``hold``. Where no alias was moved nothing is
+    written.
+
+    Returns
+    -------
+    list of str
+        What had been moved, in words.
+
+    """
+    from components.stores.ledger import Outcome
+
+    moved = [str(alias) for alias in moved_by_hand(home, pipeline)]
+    copy_aliases(home, pipeline, by_hand=True)
+    if moved:
+        champion = home.ledger.champion(pipeline)
+        outcome = Outcome(
+            pipeline=pipeline,
+            what="hold",
+            who=who,
+            why=f"{why} ({'; '.join(moved)}: set back)",
+            as_of=as_of,
+            served_version=champion.version if champion else None,
+        )
+        home.ledger.record(outcome, now=clock())
+    return moved

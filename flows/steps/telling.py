@@ -9,11 +9,14 @@ import pandas as pd
 from components.faults import Fault
 from components.known_faults import KnownFault, as_plain
 from components.pipelines import Pipeline
-from flows.steps.watching import Watched
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision
     from flows.steps.home import Home
+    from flows.steps.watching import Watched
+
+POLICY = "policy"
+"""Who said it, where a verdict to hold stands among the decisions."""
 
 DECISION_FIELDS = (
     "at",
@@ -52,7 +55,7 @@ def history_rows(home: "Home", pipeline: str | None = None) -> list[dict[str, An
             "at": pd.Timestamp(verdict.as_of).isoformat(),
             "pipeline": verdict.pipeline,
             "what": "hold",
-            "who": "policy",
+            "who": POLICY,
             "why": verdict.reason,
             "by_reconcile": False,
             "first": False,
@@ -65,7 +68,7 @@ def history_rows(home: "Home", pipeline: str | None = None) -> list[dict[str, An
     return sorted([*decided, *held], key=lambda row: (row["at"], row["recorded_at"]))
 
 
-def watched_row(pipeline: Pipeline, watched: Watched, *, as_of: pd.Timestamp) -> dict[str, Any]:
+def watched_row(pipeline: Pipeline, watched: "Watched", *, as_of: pd.Timestamp) -> dict[str, Any]:
     """Lay out what a monitoring run found."""
     return {
         "pipeline": pipeline.name,
@@ -77,12 +80,13 @@ def watched_row(pipeline: Pipeline, watched: Watched, *, as_of: pd.Timestamp) ->
         "windows": watched.windows,
         "measurements": [m.as_row() for m in watched.measurements],
         "faults": [fault_row(fault) for fault in watched.faults.aside],
+        "alerts": asdict(watched.alerts),
     }
 
 
 def fault_row(fault: Fault, known: KnownFault | None = None) -> dict[str, Any]:
     """Lay a data fault out as `diagnose` shows it; `known` says what became of it."""
-    row = {name: value for name, value in as_plain(fault).items() if name != "ids"}
+    row = {name: value for name, value in as_plain(fault).items() if name not in ("ids", "marks")}
     if known is None:
         return {**row, "state": "open"}
     return {

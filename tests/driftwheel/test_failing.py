@@ -24,7 +24,8 @@ def _broken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unforeseen_failure_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["status"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("KeyError: ")
+    assert line.startswith("something went wrong that nobody foresaw: ")
+    assert "(KeyError)" in line
     assert "a bug in Driftwheel" in line
     assert "hush" not in line
 

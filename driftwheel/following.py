@@ -1,0 +1,34 @@
+"""What a person can do about a result: the commands that apply, each as it is typed."""
+
+from typing import Any
+
+
+def after_decision(done: dict[str, Any]) -> str:
+    """Say what applies after a training, where it put nobody in charge; empty where nothing does.
+
+    >>> after_decision({"pipeline": "rides", "what": "wait"})
+    'Whoever was in charge stays; `driftwheel train rides` tries again once more labels are known.'
+    """
+    name = done["pipeline"]
+    told = {
+        "wait": f"Whoever was in charge stays; `driftwheel train {name}` tries again once more "
+        "labels are known.",
+        "data_fault": f"{_ending(name)} The training is made up for at the next "
+        f"`driftwheel monitor {name}`.",
+        "no-op": "Nothing was done here: the request is closed, or another worker has it.",
+    }
+    return told.get(done["what"], "")
+
+
+def after_verdict(done: dict[str, Any]) -> str:
+    """Say what applies after a look at the newest window."""
+    if done["verdict"] == "data_fault":
+        return _ending(done["pipeline"])
+    return ""
+
+
+def _ending(name: str) -> str:
+    return (
+        f"`driftwheel diagnose {name}` shows each with its key; `driftwheel resolve {name} KEY "
+        "--accept|--discard|--reingest --reason …` says what it is, and ends it."
+    )
