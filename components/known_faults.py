@@ -160,7 +160,7 @@ def in_words(fault: Fault) -> str:
 
 def ended_in_words(fault: Fault, how: str, why: str) -> str:
     """Say how a fault ended."""
-    return f"{how}: {why} ({in_words(fault)})"
+    return f"{how}: {why} ({fault.fault} in {fault.column} since {fault.since:%Y-%m-%d})"
 
 
 def choose_open(known: Iterable[KnownFault], pipeline: str, named: str) -> KnownFault:

@@ -132,14 +132,10 @@ def blocked(faults: Sequence[Fault]) -> str:
 
 
 def set_aside(faults: Sequence[Fault]) -> str:
-    """Say how much is set aside, the newest by name."""
-    newest = max(faults)
+    """Say how much stays set aside."""
     rows = sum(fault.rows for fault in faults)
     several = f"{len(faults)} data faults" if len(faults) > 1 else "1 data fault"
-    return (
-        f"set aside: {rows} rows of {several}, the newest {newest.fault} in {newest.column} "
-        f"since {newest.since:%Y-%m-%d}"
-    )
+    return f"{rows} rows of {several} stay set aside"
 
 
 def _wrong(faults: Faults) -> str:

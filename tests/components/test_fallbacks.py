@@ -173,3 +173,25 @@ def test_only_what_a_fault_concerns_changes_and_every_change_is_told(
         for one in faults:
             concerned |= one.concerns(before) & (one.column == name)
         assert not (told & ~concerned).any()
+
+
+def test_every_column_that_one_cause_spoils_has_its_own_stand_in() -> None:
+    times = pd.date_range("2024-01-01", periods=3, freq="1D", tz="UTC")
+    pipeline = Pipeline.model_validate(
+        {
+            "name": "rides", "file": "rides.yaml", "source": {"path": "rides.csv"}, "time": "at",
+            "target": "count", "task": "regression", "label_delay": "1d",
+            "columns": {
+                "heat": {"kind": "number", "fallback": "default", "default": 20.0},
+                "wind": {"kind": "number", "fallback": "last"},
+            },
+        }
+    )  # fmt: skip
+    rows = pd.DataFrame({"record_id": ["a", "b", "c"], "event_time": times})
+    rows["heat"], rows["wind"] = [1.0, np.nan, np.nan], [5.0, np.nan, 7.0]
+    gone = Fault(times[1], times[2] + pd.Timedelta("1D"), "nulls", "heat", "", 2, also=("wind",))
+
+    fallen = apply_fallbacks(rows, pipeline, [gone], rows.iloc[:1])
+
+    assert fallen.rows["heat"].tolist() == [1.0, 20.0, 20.0]
+    assert fallen.rows["wind"].tolist() == [5.0, 5.0, 7.0]

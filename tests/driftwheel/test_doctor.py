@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ import psutil
 import pytest
 
 from components.errors import StoreUnreachableError
+from components.stores.lake.scratch import scratch
 from components.stores.ledger import NewPromotion, Outcome
 from driftwheel.doctor import CHECKS, Finding, examine, installation, machine
 from flows.opening import open_home
@@ -306,3 +309,62 @@ def test_an_unreachable_store_is_told_in_its_own_words(
     (one,) = complaints(Settings(home=home), "lake")
     assert one.found == "the bucket does not answer; look at its address"
     assert "lake" in one.mend
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder in which temporary ones are made a place of the test's own."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def rows_left(temporary: Path, name: str) -> Path:
+    folder = temporary / name
+    folder.mkdir()
+    (folder / "00000.arrow").write_bytes(b"x" * 1000)
+    return folder
+
+
+def gone() -> int:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_rows_that_a_killed_ingest_left_behind_are_found_and_removed(
+    home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = rows_left(temporary, f"driftwheel-ingest-{gone()}-abc")
+    with scratch("ingest") as ours:
+        assert "1 folders" in said(Settings(home=home), "scratch")
+        assert complaints(Settings(home=home), "scratch") == []
+        monkeypatch.setattr(machine, "MOST_LEFT", 1000)
+        (found,) = complaints(Settings(home=home), "scratch")
+        assert found.mend == "driftwheel doctor --mend"
+        assert "mended: removed 1 folders" in said(Settings(home=home), "scratch", mend=True)
+        assert (left.exists(), ours.exists()) == (False, True)
+        assert said(Settings(home=home), "scratch") == ""
+
+
+def test_what_names_no_process_is_left_for_a_day_and_what_is_not_ours_for_ever(
+    home: Path, temporary: Path
+) -> None:
+    old, new, other = (
+        rows_left(temporary, name)
+        for name in ("driftwheel-ingest-xyz", "driftwheel-sink-xyz", "driftwheel-other-1-x")
+    )
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    examine(Settings(home=home), mend=True)
+    assert [one.exists() for one in (old, new, other)] == [False, True, True]
+
+
+def test_a_process_that_got_the_number_of_one_that_is_gone_is_another(
+    home: Path, temporary: Path
+) -> None:
+    folder = rows_left(temporary, f"driftwheel-ingest-{os.getpid()}-abc")
+    os.utime(folder, (0, 0))
+    examine(Settings(home=home), mend=True)
+    assert not folder.exists()

@@ -1,10 +1,13 @@
 """`snapshot` and `erase` at the terminal: what they print, and how they end."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from components.errors import StoreError
 from driftwheel.app import run
+from driftwheel.keeping import _require_version
 
 PIPELINE = """
 source: {path: trips.csv}
@@ -71,4 +74,28 @@ def test_wrong_use_ends_with_2_and_erases_nothing(rides, capsys, given) -> None:
 
 def test_a_version_that_there_is_not_ends_with_1(rides, capsys) -> None:
     assert run(["snapshot", "rides", "--version", "7"]) == 1
-    assert "version 7 of rides" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no version 7 of rides; it has none yet: `driftwheel train rides`" in said
+
+
+def test_a_version_that_there_is_not_names_those_that_there_are() -> None:
+    numbers = [SimpleNamespace(number=str(number)) for number in (1, 2, 5)]
+    home = SimpleNamespace(registry=SimpleNamespace(versions=lambda _: numbers))
+    _require_version(home, "rides", "5")
+    with pytest.raises(StoreError, match="no version 99 of rides; it has 1, 2 and 5"):
+        _require_version(home, "rides", "99")
+
+
+def test_who_is_found_nowhere_is_said_and_looks_like_no_success(rides, capsys) -> None:
+    asked = ["erase", "rides", "--reason", "asked for it", "--yes"]
+    assert run([*asked, "--id", "t-9", "--entity", "carl"]) == 1
+    said = capsys.readouterr().out
+    assert "rides: nothing found for t-9, carl; looked in" in said
+    assert "records" in said
+    assert "erased for good" not in said
+    assert run([*asked, "--id", "t-9", "--id", "t-2"]) == 0
+    said = capsys.readouterr().out
+    assert "erased for good" in said
+    assert "nothing found for t-9;" in said
+    assert run([*asked, "--id", "t-9", "--id", "t-2"]) == 0, "again changes nothing"
+    assert "nothing found" not in capsys.readouterr().out

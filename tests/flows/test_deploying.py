@@ -1,11 +1,14 @@
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import psutil
@@ -13,7 +16,7 @@ import pytest
 
 from components.errors import NotOursError, PipelineFileError, StoreUnreachableError
 from components.pipelines import Pipeline, read_pipeline
-from flows.deploying import WORK_POOL, deploy
+from flows.deploying import WORK_POOL, deploy, settle_left_behind
 from flows.deployments import DEPLOYMENTS, RETRAIN_EVENT
 from flows.events import emit_retrain_requested
 from flows.settings import Settings
@@ -209,3 +212,40 @@ def test_a_plain_worker_elsewhere_runs_what_an_event_asks_for(
     said = json.loads(ran[0].read_text())
     assert said["given"]["request_id"] == "rr-7"
     assert said["cwd"] == str(standin_clone)
+
+
+@dataclass
+class LeftRun:
+    """A flow run that a killed process left behind."""
+
+    id: UUID = field(default_factory=uuid4)
+    deployment_id: UUID = field(default_factory=uuid4)
+    auto_scheduled: bool = True
+
+
+class PagedServer:
+    """Give flow runs a page at a time, as Prefect's server does, and note what was settled."""
+
+    page = 200
+
+    def __init__(self, running: int) -> None:
+        self.running = [LeftRun() for _ in range(running)]
+        self.settled: list[UUID] = []
+
+    async def read_flow_runs(
+        self, *, flow_run_filter: Any, sort: object, offset: int = 0
+    ) -> list[LeftRun]:
+        del sort
+        hanging = "RUNNING" in {state.value for state in flow_run_filter.state.type.any_}
+        return self.running[offset : offset + self.page] if hanging else []
+
+    async def set_flow_run_state(self, run: UUID, state: object, *, force: bool) -> None:
+        del state, force
+        self.settled.append(run)
+
+
+@pytest.mark.parametrize("running", [0, 1, 200, 450])
+def test_every_run_that_was_left_behind_is_settled_however_many(running: int) -> None:
+    server = PagedServer(running)
+    assert asyncio.run(settle_left_behind(server, [uuid4()])) == running  # type: ignore[arg-type]
+    assert server.settled == [run.id for run in server.running]

@@ -184,7 +184,7 @@ def test_a_fault_is_a_verdict_of_its_own_until_the_window_is_past_it(
     assert actions == ["hold", "data_fault", "data_fault", "hold"]
     written = {v.as_of: v for v in trained.ledger.verdicts("bikes")}
     assert "frozen in heat: as it was all day" in written[day(66)].reason
-    assert "set aside: 8 rows of 1 data fault" in written[day(77)].reason
+    assert "8 rows of 1 data fault stay set aside" in written[day(77)].reason
     assert trained.ledger.pending("bikes") == []
     found = [d for d in trained.ledger.decisions("bikes") if d.what == "data_fault"]
     assert [(d.as_of, d.who) for d in found] == [(day(66), "auto")]
