@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _NAMED = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 _DATABASES = ("postgresql", "postgres", "sqlite")
 _SECRETS = frozenset({"password", "sslpassword"})
+_ADDRESS = re.compile(
+    r"^[\w+]+://(?:[^:/@?#\s]*(?::[^:/@?#\s]*)?@)?[^@/?#\s]*(?:/[^@?#\s]*)?(?:\?[^@#\s]*)?$"
+)
+_TABLE_NAME = re.compile(r"^[^@/:?#]+$")
 _TABLE = re.compile(r"^\s*\[\s*urls\s*\]\s*(#.*)?$")
 _ANY_TABLE = re.compile(r"^\s*\[")
 
@@ -92,12 +96,26 @@ def read_address(text: str, name: str, settings: "Settings", option: str) -> Add
         return Address(named[1], url, url, given=True)
     scheme = text.partition("://")[0].partition("+")[0].lower()
     if scheme not in _DATABASES:
+        places = "" if option == "--sink" else "a file, a folder, "
+        other = (
+            "have a script of yours read the table `predictions` in the lake (Delta) instead"
+            if option == "--sink"
+            else "for any other system, export the rows to Parquet, or yield them from a function "
+            "of yours in HOME/code, given as module:function"
+        )
         raise InvalidInputError(
-            f"{option} must be a file, a folder, postgresql://… or sqlite:///FILE. Got an address "
-            f"that starts with {text.partition('://')[0]}://"
+            f"{option} must be {places}postgresql://… or sqlite:///FILE. Got an address that "
+            f"starts with {scheme[:20]}://; {other}"
         )
     if scheme == "sqlite":
         return _sqlite(text, name, option)
+    if not _is_well_formed(text):
+        # The address itself is not repeated: it may hold a password.
+        raise InvalidInputError(
+            f"{option} must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in user and "
+            "password @ is written %40, : %3A, / %2F, ? %3F, # %23 and a blank %20. Got something "
+            "else"
+        )
     return Address(name, text, _without_password(text))
 
 
@@ -105,10 +123,37 @@ def _sqlite(text: str, name: str, option: str) -> Address:
     """Make the path absolute: the pipeline runs from other folders than this one."""
     path, _, query = text.partition("://")[2].removeprefix("/").partition("?")
     file = Path(path).expanduser().resolve()
-    if not path or not file.is_file():
+    if not path or file.is_dir():
+        raise InvalidInputError(f"{option}: sqlite:///FILE must name a file. Got {text!r}")
+    # A sink that is absent is made with its first predictions; a folder for it is not.
+    if option == "--sink" and not file.parent.is_dir():
+        raise InvalidInputError(
+            f"{option}: the folder {file.parent} does not exist; make it, and the file is made "
+            "with the first predictions"
+        )
+    if option != "--sink" and not file.is_file():
         raise InvalidInputError(f"{option}: {file} does not exist; sqlite:///FILE names a file")
     url = f"sqlite:///{file}{'?' if query else ''}{query}"
     return Address(name, url, url)
+
+
+def _is_well_formed(text: str) -> bool:
+    """Say whether it is beyond doubt where a password begins and ends."""
+    try:
+        urlsplit(text).port  # noqa: B018 - it is read to see whether it can be
+    except ValueError:
+        return False
+    return _ADDRESS.match(text) is not None
+
+
+def without_login(text: str) -> str:
+    """Blot out what may be a password in a text that was meant to be an address.
+
+    >>> without_login("postgresql:/me:s3cret@host/db"), without_login("data/rides.csv")
+    ('…@host/db', 'data/rides.csv')
+    """
+    before, at, after = text.rpartition("@")
+    return f"…@{after}" if at and ":" in before else text
 
 
 def _without_password(url: str) -> str:
@@ -121,6 +166,16 @@ def _without_password(url: str) -> str:
         return url
     query = urlencode(kept, quote_via=quote, safe="/")
     return urlunsplit(parts._replace(netloc=f"{user}{at}{host}", query=query))
+
+
+def split_table(sink: str) -> tuple[str, str]:
+    """Split ``URL#TABLE``; a ``#`` in a password belongs to the address.
+
+    >>> split_table("sqlite:///a.db#answers"), split_table("postgresql://me:p#w@host/db")
+    (('sqlite:///a.db', 'answers'), ('postgresql://me:p#w@host/db', ''))
+    """
+    url, sign, table = sink.rpartition("#")
+    return (url, table) if sign and _TABLE_NAME.match(table) else (sink, "")
 
 
 def masked(address: Address) -> str:

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from components.errors import InvalidInputError, PipelineFileError
 from components.looking import Roles
 from components.pipelines import Pipeline, nearest, parse_duration
-from driftwheel.addresses import Address, is_address, read_address
+from driftwheel.addresses import Address, is_address, read_address, split_table, without_login
 
 if TYPE_CHECKING:
     from flows.settings import Settings
 
 _NAME = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
+_SQLITE = b"SQLite format 3\0"
 _PYTHON = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
 
@@ -44,6 +45,7 @@ class Asked:
     exclude: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     sink: str | None = None
+    dates: str | None = None
     force: bool = False
 
     @property
@@ -94,6 +96,13 @@ def check_words(asked: Asked, file: Path) -> None:
         raise InvalidInputError(
             f"{file} exists; choose another name, or say --force to write it anew"
         )
+    taken = [f"--{option.replace('_', '-')}" for option, column in asked.roles.named.items()
+             if option != "target" and column == asked.target]  # fmt: skip
+    if taken:
+        raise InvalidInputError(
+            f"--target {asked.target} is what {' and '.join(taken)} names too; what is to be "
+            "predicted cannot be known beforehand"
+        )
     ways = {"--label-delay": asked.label_delay, "--label-time": asked.label_time,
             "--labels": asked.labels}  # fmt: skip
     given = [option for option, value in ways.items() if value is not None]
@@ -132,7 +141,9 @@ def draft_of(asked: Asked, settings: "Settings", file: Path) -> Draft:
             asked_for = {"query": query} if query is not None else {"table": table}
             return {"url": placed(text, name, option), **asked_for}
         if query is not None or table is not None:
-            raise InvalidInputError(f"a query or table needs an address in {option}. Got {text!r}")
+            raise InvalidInputError(
+                f"a query or table needs an address in {option}. Got {without_login(text)!r}"
+            )
         return _file_or_function(text, file, settings.home, option)
 
     draft.fields["source"] = place(asked.data, f"{stem}_URL", "--data", asked.query, asked.table)
@@ -146,7 +157,7 @@ def draft_of(asked: Asked, settings: "Settings", file: Path) -> Draft:
         )
         draft.fields["labels"] = {**where, "id": asked.labels_id, "time": asked.labels_time}
     if asked.sink is not None:
-        url, _, table = asked.sink.partition("#")
+        url, table = split_table(asked.sink)
         sink = {"url": placed(url, f"{stem}_SINK_URL", "--sink")}
         draft.fields["sink"] = {**sink, "table": table or "predictions"}
     return draft
@@ -162,6 +173,11 @@ def _one_of(query: str | None, table: str | None, option: str) -> None:
 
 
 def _file_or_function(text: str, file: Path, home: Path, option: str) -> dict[str, Any]:
+    if without_login(text) != text and not Path(text).exists():
+        raise InvalidInputError(
+            f"{option} is neither a file nor an address: an address begins with postgresql:// or "
+            f"sqlite:///. Got {without_login(text)!r}"
+        )
     path = Path(text).expanduser()
     if not path.exists():
         if _PYTHON.match(text):
@@ -174,8 +190,20 @@ def _file_or_function(text: str, file: Path, home: Path, option: str) -> dict[st
             "module:function"
         )
     path = path.resolve()
+    if _is_sqlite(path):
+        raise InvalidInputError(
+            f"{option}: {path} is a SQLite database; give it as sqlite:///{path}, with "
+            f"{'--labels-table' if option == '--labels' else '--table'} NAME or a query"
+        )
     inside = path.is_relative_to(home)
     return {"path": os.path.relpath(path, file.parent) if inside else str(path)}
+
+
+def _is_sqlite(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
 
 
 def knows_label_time(asked: Asked) -> bool:

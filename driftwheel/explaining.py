@@ -86,7 +86,9 @@ def _data(page: Page, found: Found) -> None:
     asked, fields, seen = found.asked, found.fields, found.look
     page.gap()
     source = fields["source"]
-    page.rows("source", {key: (value, _of_source(key)) for key, value in source.items()})
+    page.rows(
+        "source", {key: (value, _of_source(key, found, "source")) for key, value in source.items()}
+    )
     page.put("time", fields["time"], "when it happened; a time without a zone is UTC")
     page.put("target", fields["target"], "what is predicted; empty: a row to be scored")
     page.put("task", fields["task"], _of_task(seen))
@@ -108,18 +110,26 @@ def _data(page: Page, found: Found) -> None:
             "id": f"names the row, as {asked.id} does above",
             "time": "when the label was known; a later one corrects",
         }
-        page.rows("labels", {k: (v, remarks.get(k, _of_source(k))) for k, v in labels.items()})
+        page.rows(
+            "labels",
+            {k: (v, remarks.get(k) or _of_source(k, found, "labels")) for k, v in labels.items()},
+        )
     if "sink" in fields:
         page.gap()
         page.say("Predictions are written here too, each once, by its prediction_id.")
         page.rows("sink", {key: (value, "") for key, value in fields["sink"].items()})
 
 
-def _of_source(key: str) -> str:
+def _of_source(key: str, found: Found, field: str) -> str:
+    if key == "lateness":
+        return f"{found.lateness[field].found}; what comes later than this is set aside"
     return {
         "url": "the address is in the environment, or under [urls] in driftwheel.toml",
         "path": "relative to this file, or absolute",
         "python": "a function in code/ that yields batches since a time",
+        "decimal_comma": "these write 1234.5 as 1.234,5",
+        "day_first": "these write days as 31.1.2024",
+        "month_first": "these write days as 1/31/2024",
     }.get(key, "")
 
 
@@ -264,17 +274,42 @@ def document(found: Found, files: list[str], following: list[str]) -> dict[str, 
     }
 
 
+def end_of(found: Found) -> "pd.Timestamp":
+    """Give the earliest plain moment at which every row of the source was known.
+
+    Midnight after the last day where that is full; else the next minute. Not later: of the
+    time since, rows would be missing, and rightly so told.
+    """
+    import pandas as pd
+
+    facts, pace = found.look.survey.facts, found.look.pace
+    known = pace.end
+    if "updated" in facts and facts["updated"].notna().any():
+        known = max(known, facts["updated"].max())
+    if pace.rhythm.step is not None:
+        midnight = pd.Timestamp((pace.end + pace.rhythm.step).floor("D"))
+        if midnight >= known:
+            return midnight
+    return pd.Timestamp(known).ceil("min")
+
+
+def _moment(when: "pd.Timestamp") -> str:
+    return f"{when:%Y-%m-%d}" if when == when.normalize() else f"{when:%Y-%m-%dT%H:%M:%S}"
+
+
 def next_commands(found: Found, *, now: "pd.Timestamp", home: str) -> list[str]:
     """Name the three commands to go on with; data that ended long ago is asked as of its end."""
     import pandas as pd
 
-    name, pace = found.asked.name, found.look.pace
-    # Midnight after the last full day: a day later rows would be missing, and rightly so told.
-    end = (pace.end + (pace.rhythm.step or pd.Timedelta(0))).floor("D")
-    as_of = f" --as-of {end:%Y-%m-%d}" if end < now - pd.Timedelta(days=7) else ""
+    name = found.asked.name
+    end = end_of(found)
+    as_of = f" --as-of {_moment(end)}" if end < now - pd.Timedelta(days=7) else ""
+    stop, learnt = found.look.labels_stop, as_of
+    if stop is not None:
+        learnt = f" --as-of {_moment((stop + found.look.delay.nearly).ceil('min'))}"
     before = f"driftwheel --home {home}" if home else "driftwheel"
     return [
         f"{before} backtest {name}",
         f"{before} ingest {name}{as_of}",
-        f"{before} train {name}{as_of}",
+        f"{before} train {name}{learnt}",
     ]

@@ -1,28 +1,32 @@
 """What `init` gathers from the data: rows, labels, and how a row is named."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from components.errors import InvalidInputError, SourceError
 from components.looking import (
+    Lateness,
     Roles,
     Survey,
     Truth,
     differing_claims,
     fingerprints,
+    measure_delay,
     naming_columns,
     plausible_label_times,
+    propose_lateness,
     survey,
     truth_apart,
     truth_beside,
     unique_columns,
     unreadable_words,
 )
-from components.pipelines import Labels, nearest, parse_duration
-from components.sources import Part, frame_of, open_feed
+from components.pipelines import Labels, Pipeline, nearest, parse_duration
+from components.sources import Part, data_files, frame_of, open_feed
 from components.values import parse_times
 from driftwheel.drafting import Asked, Draft, knows_label_time
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _HEAD_ROWS = 20_000
+_HIDDEN = re.compile(r"(^|/)[._]")
 _LEAST_READABLE = 0.5
 _FEW_DISPUTED = 0.01
 _WAYS = (
@@ -97,6 +102,26 @@ def _check_columns(
             )
 
 
+def passed_over(pipeline: Pipeline) -> list[str]:
+    """Name the files of a folder that are not read: a person may take them for data."""
+    found = []
+    for source in filter(None, (pipeline.source, pipeline.labels)):
+        folder = None if source.path is None else pipeline.path_of(source)
+        if folder is None or not folder.is_dir() or (folder / "_delta_log").is_dir():
+            continue
+        read = set(data_files(folder))
+        names = [str(file.relative_to(folder)) for file in sorted(folder.rglob("*"))
+                 if file.is_file() and file not in read]  # fmt: skip
+        names = [name for name in names if not _HIDDEN.search(name)]
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - as shown
+            found.append(
+                f"{folder} holds files that are not read, since their names say that they are "
+                f"neither CSV nor Parquet: {', '.join(names[:3])}{more}"
+            )
+    return found
+
+
 def check_times(found: Survey, asked: Asked, shown: str) -> None:
     """See that the columns that serve as times can be read as such."""
     options = {"event": asked.time, "updated": asked.updated, "label_known": asked.label_time}
@@ -147,8 +172,7 @@ def name_rows(asked: Asked, found: Survey, shown: str) -> Named:
         return Named(asked.id, () if asked.id else (f"each row is named by its {words}",))
     shared = f"{disputed} rows share their {words} with another that differs, such as {example}"
     if asked.id is not None:
-        newer = "the first stands, the others are set aside; --updated COL says which is newer"
-        return Named(asked.id, noticed=() if asked.updated else (f"{shared}: {newer}",))
+        return Named(asked.id, noticed=_of_shared_ids(asked, found, shared, shown))
     unique = [name for name in unique_columns(found, roles) if name not in asked.exclude]
     if unique:
         name = unique[0]
@@ -162,6 +186,31 @@ def name_rows(asked: Asked, found: Survey, shown: str) -> Named:
         f"{words} does not name a row of {shown}: of {len(found.sample)}, {shared}. Say --id COL "
         f"(a column that names each row) or --entity COL (whom a row is about).{hint}"
     )
+
+
+def _of_shared_ids(asked: Asked, found: Survey, shared: str, shown: str) -> tuple[str, ...]:
+    """Say what becomes of rows that share their id; too many of them name no row.
+
+    Raises
+    ------
+    SourceError
+        If more than one of a hundred rows does, and no column says which of them is newer.
+
+    """
+    if asked.updated is not None:
+        return ()
+    ids = found.sample[str(asked.id)].dropna()
+    again = int(ids.duplicated().sum())
+    if again > _FEW_DISPUTED * len(found.sample):
+        raise SourceError(
+            f"--id {asked.id} does not name a row of {shown}: of {len(found.sample)} rows, {again} "
+            f"repeat the id of an earlier one and say something else, such as "
+            f"{ids[ids.duplicated()].iloc[0]}. Leave --id out where the time names a row, say "
+            f"--entity {asked.id} where it names whom a row is about, or --updated COL where a "
+            "later row corrects an earlier one"
+        )
+    newer = "the first stands, the others are set aside; --updated COL says which is newer"
+    return (f"{shared}: {newer}",)
 
 
 def same_ids(found: Survey, column: str | None) -> list[str]:
@@ -202,6 +251,28 @@ def find_truth(asked: Asked, draft: Draft, found: Survey, roles: Roles) -> Truth
             f"--labels-id {asked.labels_id} holds {', '.join(others)}, …"
         )
     return truth
+
+
+def find_lateness(draft: Draft, found: Survey, truth: Truth) -> dict[str, Lateness]:
+    """Propose how late rows may come, of the source and of a table of labels.
+
+    Only for what is asked since a moment, and where the data says when a row was known: files
+    are told by their content, and rows changed in place without a word are all read again.
+    """
+    proposed: dict[str, Lateness | None] = {}
+    if _is_asked(draft.fields["source"]):
+        if "updated" in found.facts:
+            wrote = measure_delay(found.facts["event"], found.facts["updated"])
+            proposed["source"] = propose_lateness(wrote, "rows")
+        elif "label_time" in draft.fields:
+            proposed["source"] = propose_lateness(truth.delay, "labels")
+    if "labels" in draft.fields and _is_asked(draft.fields["labels"]):
+        proposed["labels"] = propose_lateness(truth.delay, "labels")
+    return {field: one for field, one in proposed.items() if one is not None}
+
+
+def _is_asked(fields: dict[str, Any]) -> bool:
+    return "path" not in fields
 
 
 def _label_rows(asked: Asked, draft: Draft) -> tuple[pd.DataFrame, str]:

@@ -9,19 +9,22 @@ import pandas as pd
 
 from components.checks import LABEL_KNOWN, check_rows
 from components.errors import PipelineFileError, SourceError
-from components.looking import Look, epoch_unit, look
+from components.looking import Lateness, Look, epoch_unit, look
 from components.pipelines import Pipeline, read_pipeline, write_duration
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID, carried
 from driftwheel.addresses import Address, is_address, with_urls
 from driftwheel.drafting import Asked, Draft, check_words, draft_of, knows_label_time
 from driftwheel.gathering import (
     check_times,
+    find_lateness,
     find_truth,
     name_rows,
+    passed_over,
     same_ids,
     say_the_ways,
     survey_source,
 )
+from driftwheel.habits import find_habits
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -37,6 +40,8 @@ class Found:
         What the pipeline file says, in its own words.
     addresses : tuple of Address
         What the file names as ``${NAME}``.
+    lateness : dict of Lateness
+        Of `source` and `labels`, where one is proposed.
 
     """
 
@@ -47,6 +52,7 @@ class Found:
     assumed: tuple[str, ...]
     noticed: tuple[str, ...]
     addresses: tuple[Address, ...]
+    lateness: dict[str, Lateness]
 
 
 def initialise(
@@ -75,19 +81,20 @@ def initialise(
     told(
         f"looking at {asked.data if not is_address(asked.data) else draft.fields['source']['url']}"
     )
+    assumed = find_habits(asked, draft)
     if not knows_label_time(asked):
         say_the_ways(asked, draft)
     roles = asked.roles if asked.labels is None else replace(asked.roles, target=None)
     found, shown = survey_source(asked, draft, roles)
     check_times(found, asked, shown)
     named = name_rows(asked, found, shown)
-    assumed, noticed = list(named.assumed), list(named.noticed)
+    assumed, noticed = [*assumed, *named.assumed], list(named.noticed)
     if named.id is not None and named.id != asked.id:
         draft.fields["id"] = named.id
         roles = replace(roles, id=named.id)
         if not found.whole:  # it was unique in the sample: see whether it is everywhere
             found, _ = survey_source(asked, draft, roles)
-    noticed += same_ids(found, named.id)
+    noticed += [*same_ids(found, named.id), *passed_over(draft.pipeline())]
     truth = find_truth(asked, draft, found, roles)
     roles = replace(roles, target=asked.target)
     seen = look(
@@ -95,8 +102,11 @@ def initialise(
         told=told,
     )  # fmt: skip
     if seen.target.problem:
-        raise SourceError(f"{seen.target.problem} in {shown}. Is it the right column?")
+        raise SourceError(f"{shown}: {seen.target.problem}")
     _check_some_left(seen, shown)
+    lateness = find_lateness(draft, found, truth)
+    for field, late in lateness.items():
+        draft.fields[field]["lateness"] = write_duration(late.span)
     fields = {**draft.fields, **_learnt(seen)}
     draft.fields = fields
     told("trying history features")
@@ -107,7 +117,7 @@ def initialise(
     assumed += _assumed(asked, seen)
     return Found(
         asked, fields, pipeline, seen, tuple(assumed), tuple(dict.fromkeys(noticed)),
-        tuple(draft.addresses.values()),
+        tuple(draft.addresses.values()), lateness,
     )  # fmt: skip
 
 
@@ -287,4 +297,6 @@ def _assumed(asked: Asked, seen: Look) -> list[str]:
         found.append(f"every label is known {asked.label_delay} after its event, as you say")
     if asked.updated is None:
         found.append("a row is known at its own time (--updated COL, where rows change later)")
+        if is_address(asked.data):
+            found.append("each ingest reads all that is asked for: nothing says what has changed")
     return found

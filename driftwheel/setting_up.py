@@ -23,6 +23,13 @@ class Task(StrEnum):
     REGRESSION = "regression"
 
 
+class Dates(StrEnum):
+    """Which number of a day such as 3/2/2024 comes first."""
+
+    DAY = "day-first"
+    MONTH = "month-first"
+
+
 def register(app: typer.Typer) -> None:
     """Hang these commands into the app."""
     app.command(rich_help_panel=PANEL)(init)
@@ -89,6 +96,9 @@ def init(
         _Text,
         typer.Option(metavar="URL[#TABLE]", help="Write predictions there too, into this table."),
     ] = None,
+    dates: Annotated[
+        Dates | None, typer.Option(help="Of days such as 3/2/2024. Default: told from them.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON document only.")] = False,
 ) -> None:
@@ -106,7 +116,8 @@ def init(
         task=None if task is None else task.value, label_delay=label_delay, label_time=label_time,
         labels=labels, labels_id=labels_id, labels_time=labels_time, updated=updated, query=query,
         table=table, labels_query=labels_query, labels_table=labels_table,
-        exclude=tuple(exclude or ()), keep=tuple(keep or ()), sink=sink, force=force,
+        exclude=tuple(exclude or ()), keep=tuple(keep or ()), sink=sink,
+        dates=None if dates is None else dates.value, force=force,
     )  # fmt: skip
     now = pd.Timestamp(wall_clock())
     with working(f"looking at {name}") as told:

@@ -6,6 +6,7 @@ them and writes what they found into a pipeline file.
 
 from components.looking.choosing import Choices, Pace
 from components.looking.columns import Seen
+from components.looking.lateness import Lateness, propose_lateness
 from components.looking.looks import (
     LeftOut,
     Look,
@@ -19,12 +20,15 @@ from components.looking.looks import (
 )
 from components.looking.oddities import differing_claims
 from components.looking.surveying import Roles, Survey, fingerprints, survey
-from components.looking.targets import Delay
+from components.looking.targets import Delay, measure_delay
 from components.looking.times import epoch_unit, span_in_words, unreadable_words
+from components.looking.writing import Firsts, with_decimal_comma, writes_days
 
 __all__ = [
     "Choices",
     "Delay",
+    "Firsts",
+    "Lateness",
     "LeftOut",
     "Look",
     "Pace",
@@ -36,12 +40,16 @@ __all__ = [
     "epoch_unit",
     "fingerprints",
     "look",
+    "measure_delay",
     "naming_columns",
     "plausible_label_times",
+    "propose_lateness",
     "span_in_words",
     "survey",
     "truth_apart",
     "truth_beside",
     "unique_columns",
     "unreadable_words",
+    "with_decimal_comma",
+    "writes_days",
 ]

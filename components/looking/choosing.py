@@ -15,6 +15,9 @@ _HOLDOUT_ROWS = 300
 _USUAL_FIRST = timedelta(days=91)
 _SLIDING = timedelta(days=90)
 _LEAST_FITTED = 30
+_MOST_BEFORE = 0.6
+# With fewer rows of the rarer class a gate sees no difference, or one by chance.
+_RARE_ROWS = 10
 _LEAST_JUDGED = 20
 
 
@@ -30,6 +33,8 @@ class Pace:
         Rows with a label.
     wait : timedelta
         After which nearly all labels are known.
+    rarest : float
+        Share of the rarer of two classes; 1 where there are not two.
 
     """
 
@@ -38,6 +43,7 @@ class Pace:
     labelled: int
     wait: timedelta
     rhythm: Cadence
+    rarest: float = 1.0
 
     @property
     def span(self) -> timedelta:
@@ -66,10 +72,12 @@ class Choices:
     """Whether history is so short that nothing can be searched: one recipe is stated."""
 
 
-def pace_of(events: pd.Series, labelled: int, delay: Delay, rhythm: Cadence) -> Pace:
+def pace_of(
+    events: pd.Series, labelled: int, delay: Delay, rhythm: Cadence, rarest: float = 1.0
+) -> Pace:
     """Put together how data comes; `events` are times in any order."""
     wait = max(delay.late, pd.Timedelta(0)).to_pytimedelta()
-    return Pace(events.min(), events.max(), labelled, wait, rhythm)
+    return Pace(events.min(), events.max(), labelled, wait, rhythm, rarest)
 
 
 def choose(pace: Pace, *, task: str) -> Choices:
@@ -85,6 +93,12 @@ def choose(pace: Pace, *, task: str) -> Choices:
     mean = "mean" if task == "regression" else "majority"
     long_enough = pace.span >= 3 * _SLIDING
     noticed = []
+    rare = pace.rows_in(max(most - pace.wait, most / 4)) * pace.rarest
+    if pace.rarest < 1 and rare < _RARE_ROWS:
+        noticed.append(
+            f"the gate judges on the newest {most / _DAY:.0f} days, where only about {rare:.1f} "
+            "rows are of the rarer class: it will often say wait, or judge by a handful"
+        )
     if short:
         noticed.append(
             f"history is short ({pace.labelled} labelled rows in {pace.span / _DAY:.0f} days): one "
@@ -111,12 +125,29 @@ def _holdout(pace: Pace) -> tuple[timedelta, int]:
     if not fitting:
         days = max(1, int(pace.span / 5 / _DAY))
         fitting = [_DAY * days if pace.span >= 5 * _DAY else pace.span / 5]
-    for width in fitting:
-        if width > pace.wait and pace.rows_in(width - pace.wait) >= _HOLDOUT_ROWS:
-            return width, 200
+    enough = [
+        width
+        for width in fitting
+        if width > pace.wait and pace.rows_in(width - pace.wait) >= _HOLDOUT_ROWS
+    ]
+    if enough:
+        return _with_rare(pace, enough)
     widest = fitting[-1]
     rows = pace.rows_in(max(widest - pace.wait, widest / 4))
     return widest, int(min(200, max(_LEAST_JUDGED, rows * 0.6)))
+
+
+def _with_rare(pace: Pace, widths: list[timedelta]) -> tuple[timedelta, int]:
+    """Take the narrowest that also holds enough of the rarer class; else the widest with room.
+
+    Room is what the first training needs to search.
+    """
+    needed = _RARE_ROWS / max(pace.rarest, 1e-9)
+    roomy = [width for width in widths if 3 * (width + pace.wait) <= _MOST_BEFORE * pace.span]
+    held = [width for width in roomy if pace.rows_in(width - pace.wait) >= needed]
+    width = (held[:1] or roomy[-1:] or widths[:1])[0] if pace.rarest < 1 else widths[0]
+    rows = min(max(200.0, needed * 2 / 3), pace.rows_in(width - pace.wait) * 2 / 3)
+    return width, int(rows)
 
 
 def _first(pace: Pace, most: timedelta) -> timedelta | None:
@@ -125,7 +156,7 @@ def _first(pace: Pace, most: timedelta) -> timedelta | None:
     needed = 3 * (most + pace.wait)
     first = max(usual, _whole_days(needed) if needed >= _DAY else needed)
     enough = pace.rows_in(first - 2 * (most + pace.wait)) >= _LEAST_FITTED
-    return first if first <= 0.6 * pace.span and enough else None
+    return first if first <= _MOST_BEFORE * pace.span and enough else None
 
 
 def _whole_days(span: timedelta) -> timedelta:
@@ -165,8 +196,10 @@ def _block(rhythm: Cadence) -> timedelta:
     """Rows within a block depend on each other: a day, or five steps of slower data."""
     if rhythm.step is None or rhythm.step <= pd.Timedelta(hours=4):
         return _DAY
-    days = 7 if rhythm.step <= pd.Timedelta(days=1) else 28
-    return _DAY * days
+    if rhythm.step < pd.Timedelta(days=1):
+        # Not a week: a holdout of two would be two blocks, and no gain is ever sure of two.
+        return _DAY * -(-5 * rhythm.step // pd.Timedelta(days=1))
+    return _DAY * (7 if rhythm.step == pd.Timedelta(days=1) else 28)
 
 
 def _schedule(pace: Pace) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pandas as pd
 from components.looking.bounds import OPEN, Bounds, bounds_of, is_whole
 from components.looking.surveying import Survey
 from components.looking.times import epoch_unit, looks_like_times
+from components.looking.writing import writes_days
 from components.values import Parsed, parse_numbers, parse_text
 
 Kind = Literal["number", "category"]
@@ -30,6 +31,9 @@ _LONGEST_NAME = 300
 _NAMES_A_THING = re.compile(r"(^|_)(id|uuid|guid|key)$|[a-z]I[Dd]$", re.IGNORECASE)
 _COUNTS_ROWS = re.compile(
     r"(^|_)(seq|index|idx|row|rownum|no|nr|number|id|unnamed.*)$", re.IGNORECASE
+)
+_DECORATED = (
+    r"\s*[+-]?[^\w\s.,]{0,2}\s?(?:[A-Z]{3}\s?)?[+-]?\d[\d.,' ]*\s?(?:[^\W\d]{0,4}|[^\w\s]{1,2})\s*"
 )
 _A_DAY = re.compile(r"(date|day|dt)$|^date", re.IGNORECASE)
 
@@ -92,7 +96,7 @@ def look_at_column(name: str, survey: Survey) -> Seen:
         return Seen(name, None, "holds no value", nulls=1.0)
     if len(name) > _LONGEST_NAME:
         return Seen(name, None, "its name is longer than a name can be", nulls=nulls)
-    if looks_like_times(raw):
+    if looks_like_times(raw) or writes_days(raw):
         return Seen(name, None, "is a time, which no model can use as it is", nulls=nulls)
     numbers = parse_numbers(raw)
     given = len(raw) - int(raw.isna().sum())
@@ -104,7 +108,7 @@ def look_at_column(name: str, survey: Survey) -> Seen:
 
 def _number(name: str, raw: pd.Series, parsed: Parsed, survey: Survey) -> Seen:
     values = parsed.values[np.isfinite(parsed.values)]
-    nulls = survey.nulls[name] / survey.rows
+    nulls = _missing(name, parsed, survey)
     distinct = int(values.nunique())
     noticed = []
     words = raw[parsed.unreadable].astype(str).unique()[:3].tolist()
@@ -126,7 +130,8 @@ def _number(name: str, raw: pd.Series, parsed: Parsed, survey: Survey) -> Seen:
     if bounds.odd:
         noticed.append(f"{name}: {bounds.odd}")
     return Seen(
-        name, "number", nulls=nulls, may_be_null=_may_be_null(name, survey), distinct=distinct,
+        name, "number", nulls=nulls, may_be_null=nulls > 0 or survey.rows < _ROWS_FOR_NO_NULLS,
+        distinct=distinct,
         shown=f"{_short(values.min())} … {_short(values.max())}", bounds=bounds,
         noticed=tuple(noticed),
     )  # fmt: skip
@@ -179,6 +184,9 @@ def _category(name: str, raw: pd.Series, survey: Survey) -> Seen:
         return Seen(name, None, f"is always {given.iloc[0][:40]!r}", nulls=nulls, distinct=1)
     if len(given) >= _FEWEST_TO_TELL and distinct > _NAMES * len(given):
         reason = f"names things: {distinct} of {len(given)} values differ"
+        if given.str.fullmatch(_DECORATED).mean() >= 1 - _FEW_WORDS:
+            plain = "write it plainly, such as 1234.5, to use it"
+            reason = f"is a number written with signs, such as {given.iloc[0][:24]!r}: {plain}"
         if _is_prose(given):
             reason = "is free text"
         return Seen(name, None, reason, nulls=nulls, distinct=distinct)
@@ -198,6 +206,12 @@ def _category(name: str, raw: pd.Series, survey: Survey) -> Seen:
         shown=shown if distinct <= len(common) else f"{distinct} values: {shown}, …",
         noticed=noticed,
     )  # fmt: skip
+
+
+def _missing(name: str, parsed: Parsed, survey: Survey) -> float:
+    """Give the share of rows without a number; words for nothing, as N/A, are counted too."""
+    words = float((parsed.values.isna() & ~parsed.unreadable).mean()) if len(parsed.values) else 0.0
+    return max(survey.nulls[name] / survey.rows, words)
 
 
 def _may_be_null(name: str, survey: Survey) -> bool:

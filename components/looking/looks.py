@@ -14,12 +14,13 @@ from components.looking.surveying import Roles, Survey, fingerprints, is_given
 from components.looking.targets import (
     Delay,
     Target,
+    labels_stop,
     measure_delay,
     notice_naive,
     notice_target,
     read_target,
 )
-from components.looking.times import cadence, looks_like_times
+from components.looking.times import cadence, looks_like_times, span_in_words
 from components.values import parse_numbers, parse_text, parse_times
 
 _NAMED_LATER = ("label", "known", "resolved", "closed", "settled", "confirmed", "arriv", "end",
@@ -51,6 +52,8 @@ class Look:
         `event_time`, `known_time`, `label` of the sampled rows.
     noticed : tuple of str
         What a person should know.
+    labels_stop : Timestamp or None
+        The last event with a label, where later ones are due.
 
     """
 
@@ -63,6 +66,7 @@ class Look:
     delay: Delay
     choices: Choices
     noticed: tuple[str, ...]
+    labels_stop: pd.Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def truth_beside(survey: Survey, roles: Roles, stated: pd.Timedelta | None) -> T
     labelled = survey.rows - survey.nulls[str(roles.target)]
     if roles.label_time is None:
         wait = stated if stated is not None else pd.Timedelta(0)
-        return Truth(raw, event + wait, Delay(wait, wait, wait), labelled)
+        return Truth(raw, event + wait, Delay(wait, wait, wait, wait), labelled)
     facts = survey.facts[survey.facts["labelled"]]
     delay = measure_delay(facts["event"], facts["label_known"])
     noticed = list(delay.noticed)
@@ -189,22 +193,31 @@ def look(
     features = tuple(one for one in seen if one.name not in leaking or one.name in keep)
     told("looking at times and labels")
     rhythm = cadence(survey.facts["event"])
-    pace = pace_of(survey.facts["event"], truth.labelled, truth.delay, rhythm)
+    pace = pace_of(survey.facts["event"], truth.labelled, truth.delay, rhythm, _rarest(target))
     choices = choose(pace, task=target.task)
+    stop = labels_stop(labels, truth.delay)
     noticed = [
         *_notice_times(survey, roles, now),
         *oddities.notice_rhythm(rhythm),
         *oddities.notice_shared_times(survey.facts, rhythm, roles.entity),
         *truth.noticed,
         *_notice_labels(survey, roles, truth, target, labels),
+        *_notice_stop(str(roles.target), labels, stop, truth.delay),
         *_notice_leaks(leaks, {one.name for one in features}, keep),
         *_notice_columns(survey, features, event),
         *choices.noticed,
     ]
     return Look(
         survey, features, tuple(left), target, labels, pace, truth.delay, choices,
-        tuple(dict.fromkeys(noticed)),
+        tuple(dict.fromkeys(noticed)), stop,
     )  # fmt: skip
+
+
+def _rarest(target: Target) -> float:
+    """Give the share of the rarer of two classes; 1 where there are not two."""
+    if target.task != "binary" or target.problem:
+        return 1.0
+    return float(target.values.value_counts(normalize=True).min())
 
 
 def plausible_label_times(survey: Survey, roles: Roles) -> list[str]:
@@ -361,6 +374,22 @@ def _notice_labels(
         return found
     found += notice_target(name, labels, target.task)
     return found + notice_naive(name, labels, target.task)
+
+
+def _notice_stop(
+    name: str, labels: pd.DataFrame, stop: pd.Timestamp | None, delay: Delay
+) -> list[str]:
+    if stop is None:
+        return []
+    rows = int((labels["event_time"] > stop).sum())
+    return [
+        (
+            f"target {name}: none of the {rows} rows after {stop:%Y-%m-%d %H:%M} has a label, "
+            f"though one is due {span_in_words(delay.nearly)} after its event: a feed of labels "
+            "that broke (a data fault, which keeps from training), or rows of the future? The "
+            "first training below is as of an earlier moment"
+        )
+    ]
 
 
 def _notice_leaks(leaks: Leaks, features: set[str], keep: Sequence[str]) -> list[str]:

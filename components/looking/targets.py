@@ -15,6 +15,8 @@ Labelled = pd.DataFrame
 
 # A numeric target of more distinct values than this is a quantity, of fewer a class.
 MOST_CLASSES = 20
+# Text of more distinct values than this, each in few rows, is no class.
+MOST_TEXTS = 50
 _TWO = 2
 _RARE = 0.05
 _SKEWED = 3.0
@@ -60,7 +62,11 @@ def read_target(name: str, raw: pd.Series, wanted: str | None) -> Target:
     distinct = int(text.nunique())
     if distinct < _TWO:
         found = "is empty in every row" if not given else f"is always {text.dropna().iloc[0]!r}"
-        return Target(text, "binary", f"target {name!r} {found}; it must take at least two values")
+        found = "holds neither numbers nor text" if raw.notna().any() and not given else found
+        return Target(
+            text, "binary",
+            f"target {name!r} {found}; it must take at least two values. Is it the right column?",
+        )  # fmt: skip
     words = int(numbers.unreadable.sum())
     numeric = words == 0
     task = wanted or _task_of(numbers.values if numeric else text, numeric=numeric)
@@ -73,8 +79,15 @@ def read_target(name: str, raw: pd.Series, wanted: str | None) -> Target:
         return Target(numbers.values.where(np.isfinite(numbers.values)), task)
     if task == "binary" and distinct > _TWO:
         return Target(
-            text, task, f"target {name!r} takes {distinct} values; a binary one takes two. "
-            "Leave --task out, or say --task multiclass or regression"
+            text, task, f"--task binary: target {name!r} takes {distinct} values ({_few(text)}); a "
+            "binary one takes two. Leave --task out, or say --task multiclass"
+            + (" or regression" if numeric else "")
+        )  # fmt: skip
+    if not numeric and given >= _FEWEST_ROWS and distinct > max(MOST_TEXTS, given / 20):
+        return Target(
+            text, task, f"target {name!r} takes {distinct} different texts in {given} rows "
+            f"({_few(text)}): too many for classes, and no numbers. Is it the right column, and "
+            "are its numbers written plainly, such as 1234.5?"
         )  # fmt: skip
     noticed = []
     if wanted is None and numeric and distinct > _TWO:
@@ -83,6 +96,11 @@ def read_target(name: str, raw: pd.Series, wanted: str | None) -> Target:
             "counts, say --task regression"
         )
     return Target(text, task, noticed=tuple(noticed))
+
+
+def _few(text: pd.Series) -> str:
+    common = [str(value)[:24] for value in text.value_counts().index[:3]]
+    return ", ".join(common) + (", …" if text.nunique() > len(common) else "")
 
 
 def _task_of(values: pd.Series, *, numeric: bool) -> str:
@@ -187,12 +205,26 @@ def notice_naive(name: str, rows: Labelled, task: str) -> list[str]:
     ]
 
 
+def labels_stop(rows: Labelled, delay: "Delay") -> pd.Timestamp | None:
+    """Say after which event no label came any more though it was due; None where they go on.
+
+    It must have been so for a day at least: fewer say nothing.
+    """
+    labelled = rows.loc[rows["label"].notna(), "event_time"]
+    if labelled.dropna().empty:
+        return None
+    last = pd.Timestamp(labelled.max())
+    due = rows["event_time"].max() - max(delay.nearly, _NO_WAIT)
+    return last if due - last >= pd.Timedelta(days=1) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long after the event the label is known; `shown` says it in words."""
+    """How long after the event something is known: half of it, 95 %, 99.9 %, all of it."""
 
     median: pd.Timedelta = _NO_WAIT
     late: pd.Timedelta = _NO_WAIT
+    nearly: pd.Timedelta = _NO_WAIT
     longest: pd.Timedelta = _NO_WAIT
     early: int = 0
     measured: bool = False
@@ -237,6 +269,7 @@ def measure_delay(events: pd.Series, known: pd.Series) -> Delay:
     return Delay(
         median=pd.Timedelta(float(waited.dt.total_seconds().quantile(0.5)), "s"),
         late=pd.Timedelta(float(waited.dt.total_seconds().quantile(0.95)), "s"),
+        nearly=pd.Timedelta(float(waited.dt.total_seconds().quantile(0.999)), "s"),
         longest=pd.Timedelta(waited.max()),
         early=early,
         measured=True,

@@ -8,7 +8,6 @@ import pandas as pd
 from components.values import parse_numbers, parse_times
 
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
-_DAY_FIRST = r"^\s*\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
 _UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 # Numbers of seconds in this range are times from 1975 to 2255; a thousand times as many are
 # the same times in milliseconds, and no seconds of that range.
@@ -145,12 +144,6 @@ def unreadable_words(raw: pd.Series, column: str, shown: str) -> str:
         "a time is needed in ISO, such as 2026-01-31 05:00:00, as a datetime, or as a number that "
         "counts seconds (or thousandths, millionths, milliardths of them) since 1970"
     )
-    text = raw.astype(str)
-    if text.str.match(_DAY_FIRST).mean() > _MOST:
-        return (
-            f"column {column!r} of {shown} writes days such as {first}: whether day or month "
-            f"comes first cannot be told for sure; {wanted}"
-        )
     return f"column {column!r} of {shown} holds no readable time: {wanted}. Got {first}"
 
 

@@ -76,6 +76,10 @@ class Source(Section):
     lateness : Span
         How long after a row was known it may still arrive; later ones are set aside.
         By default whenever they come.
+    decimal_comma : tuple of str
+        Columns of text that write 1234.5 as ``1.234,5``.
+    day_first, month_first : tuple of str
+        Columns of text that write days as ``31.1.2024`` or ``1/31/2024``.
 
     """
 
@@ -85,6 +89,20 @@ class Source(Section):
     table: str | None = None
     python: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     lateness: Span | None = None
+    decimal_comma: tuple[str, ...] = ()
+    day_first: tuple[str, ...] = ()
+    month_first: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _read_in_one_way(self) -> Self:
+        named = [*self.decimal_comma, *self.day_first, *self.month_first]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"{', '.join(twice)} stands twice in decimal_comma, day_first and month_first; a "
+                "column is written in one way"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

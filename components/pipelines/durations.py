@@ -4,6 +4,9 @@ import re
 from datetime import timedelta
 
 _SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_WRITTEN_OUT = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?\s*$")
+_UNITS = {"se": "s", "mi": "min", "m": "min", "ho": "h", "hr": "h", "h": "h", "da": "d", "d": "d",
+          "we": "w", "wk": "w", "w": "w"}  # fmt: skip
 _WRITTEN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|min|h|d|w)\s*$")
 
 
@@ -32,11 +35,21 @@ def parse_duration(text: object) -> timedelta:
         return text
     found = _WRITTEN.match(text) if isinstance(text, str) else None
     if found is None:
-        raise ValueError(f"must be a number and a unit such as 30min, 1h, 7d or 2w. Got {text!r}")
+        raise ValueError(
+            "must be a number and a unit (s, min, h, d or w) such as 30min, 1h, 7d or 2w. "
+            f"Got {text!r}{_meant(text)}"
+        )
     try:
         return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
     except OverflowError as problem:
         raise ValueError(f"is longer than can be counted. Got {text!r}") from problem
+
+
+def _meant(text: object) -> str:
+    """Suggest the spelling of a unit that is written out; empty where none is near."""
+    found = _WRITTEN_OUT.match(text) if isinstance(text, str) else None
+    unit = None if found is None else _UNITS.get(found[2].lower()[:2].rstrip("s"))
+    return "" if found is None or unit is None else f"; did you mean {found[1]}{unit}?"
 
 
 def write_duration(span: timedelta) -> str:

@@ -13,9 +13,11 @@ from components.looking.times import Cadence
 START = pd.Timestamp("2024-01-01", tz="UTC")
 
 
-def chosen(days: float, rows: int, wait: float = 1, step: str | None = "1h") -> Choices:
+def chosen(
+    days: float, rows: int, wait: float = 1, step: str | None = "1h", rarest: float = 1.0
+) -> Choices:
     rhythm = Cadence(None if step is None else pd.Timedelta(step), "some")
-    pace = Pace(START, START + pd.Timedelta(days=days), rows, timedelta(days=wait), rhythm)
+    pace = Pace(START, START + pd.Timedelta(days=days), rows, timedelta(days=wait), rhythm, rarest)
     return choose(pace, task="regression")
 
 
@@ -36,6 +38,11 @@ def test_daily_rows_get_wider_stretches() -> None:
     assert found.schedule["ingest"] == "5 0 * * *"
 
 
+@pytest.mark.parametrize(("step", "days"), [("3h", 1), ("6h", 2), ("12h", 3), ("1D", 7)])
+def test_a_block_is_a_day_or_about_five_steps(step: str, days: int) -> None:
+    assert chosen(730, 2_000, step=step).block == timedelta(days=days)
+
+
 def test_labels_that_take_a_month_push_the_first_training_back() -> None:
     found = chosen(900, 20_000, wait=30)
     assert found.holdout[1] > timedelta(days=30)
@@ -48,6 +55,18 @@ def test_a_short_history_states_one_model_and_says_so() -> None:
     assert found.short
     assert found.windows == ("all",)
     assert "history is short" in found.noticed[0]
+
+
+def test_the_gate_gets_enough_rows_of_a_rare_class() -> None:
+    found = chosen(730, 17_520, rarest=0.005)
+    assert found.holdout == (1333, timedelta(days=91)), "10 of 2000 rows"
+    assert not found.noticed
+
+
+def test_a_class_too_rare_for_any_gate_is_said_and_the_search_is_kept() -> None:
+    found = chosen(281, 6_744, rarest=0.0005)
+    assert "about 0.3 rows are of the rarer class" in found.noticed[0]
+    assert not found.short
 
 
 @pytest.mark.parametrize("step", [None, "1min", "30min", "1D", "7D", "30D"])
