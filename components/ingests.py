@@ -192,6 +192,16 @@ class Watermark:
         whole = before.left_from is None or as_of <= before.as_of
         return before if whole else None
 
+    @property
+    def surely(self) -> pd.Timestamp | None:
+        """By when what was known had surely come: no later than the newest row that was seen.
+
+        An ingest as of today of last year's rows says nothing of what comes for the months since.
+        """
+        if self.at is None or self._newest_row is None:
+            return self.at
+        return min(self.at, self._newest_row)
+
     def since(
         self, lateness: timedelta | None, *, as_of: pd.Timestamp, dated: bool = True
     ) -> pd.Timestamp | None:

@@ -86,9 +86,7 @@ def _data(page: Page, found: Found) -> None:
     asked, fields, seen = found.asked, found.fields, found.look
     page.gap()
     source = fields["source"]
-    page.rows(
-        "source", {key: (value, _of_source(key, found, "source")) for key, value in source.items()}
-    )
+    page.rows("source", {key: (value, _of_source(key)) for key, value in source.items()})
     page.put("time", fields["time"], "when it happened; a time without a zone is UTC")
     page.put("target", fields["target"], "what is predicted; empty: a row to be scored")
     page.put("task", fields["task"], _of_task(seen))
@@ -112,7 +110,7 @@ def _data(page: Page, found: Found) -> None:
         }
         page.rows(
             "labels",
-            {k: (v, remarks.get(k) or _of_source(k, found, "labels")) for k, v in labels.items()},
+            {k: (v, remarks.get(k) or _of_source(k)) for k, v in labels.items()},
         )
     if "sink" in fields:
         page.gap()
@@ -120,9 +118,7 @@ def _data(page: Page, found: Found) -> None:
         page.rows("sink", {key: (value, "") for key, value in fields["sink"].items()})
 
 
-def _of_source(key: str, found: Found, field: str) -> str:
-    if key == "lateness":
-        return f"{found.lateness[field].found}; what comes later than this is set aside"
+def _of_source(key: str) -> str:
     return {
         "url": "the address is in the environment, or under [urls] in driftwheel.toml",
         "path": "relative to this file, or absolute",

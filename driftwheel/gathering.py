@@ -3,22 +3,19 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from components.errors import InvalidInputError, SourceError
 from components.looking import (
-    Lateness,
     Roles,
     Survey,
     Truth,
     differing_claims,
     fingerprints,
-    measure_delay,
     naming_columns,
     plausible_label_times,
-    propose_lateness,
     survey,
     truth_apart,
     truth_beside,
@@ -251,28 +248,6 @@ def find_truth(asked: Asked, draft: Draft, found: Survey, roles: Roles) -> Truth
             f"--labels-id {asked.labels_id} holds {', '.join(others)}, …"
         )
     return truth
-
-
-def find_lateness(draft: Draft, found: Survey, truth: Truth) -> dict[str, Lateness]:
-    """Propose how late rows may come, of the source and of a table of labels.
-
-    Only for what is asked since a moment, and where the data says when a row was known: files
-    are told by their content, and rows changed in place without a word are all read again.
-    """
-    proposed: dict[str, Lateness | None] = {}
-    if _is_asked(draft.fields["source"]):
-        if "updated" in found.facts:
-            wrote = measure_delay(found.facts["event"], found.facts["updated"])
-            proposed["source"] = propose_lateness(wrote, "rows")
-        elif "label_time" in draft.fields:
-            proposed["source"] = propose_lateness(truth.delay, "labels")
-    if "labels" in draft.fields and _is_asked(draft.fields["labels"]):
-        proposed["labels"] = propose_lateness(truth.delay, "labels")
-    return {field: one for field, one in proposed.items() if one is not None}
-
-
-def _is_asked(fields: dict[str, Any]) -> bool:
-    return "path" not in fields
 
 
 def _label_rows(asked: Asked, draft: Draft) -> tuple[pd.DataFrame, str]:

@@ -9,14 +9,13 @@ import pandas as pd
 
 from components.checks import LABEL_KNOWN, check_rows
 from components.errors import PipelineFileError, SourceError
-from components.looking import Lateness, Look, epoch_unit, look
+from components.looking import Look, epoch_unit, look
 from components.pipelines import Pipeline, read_pipeline, write_duration
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID, carried
 from driftwheel.addresses import Address, is_address, with_urls
 from driftwheel.drafting import Asked, Draft, check_words, draft_of, knows_label_time
 from driftwheel.gathering import (
     check_times,
-    find_lateness,
     find_truth,
     name_rows,
     passed_over,
@@ -40,8 +39,6 @@ class Found:
         What the pipeline file says, in its own words.
     addresses : tuple of Address
         What the file names as ``${NAME}``.
-    lateness : dict of Lateness
-        Of `source` and `labels`, where one is proposed.
 
     """
 
@@ -52,7 +49,6 @@ class Found:
     assumed: tuple[str, ...]
     noticed: tuple[str, ...]
     addresses: tuple[Address, ...]
-    lateness: dict[str, Lateness]
 
 
 def initialise(
@@ -104,9 +100,6 @@ def initialise(
     if seen.target.problem:
         raise SourceError(f"{shown}: {seen.target.problem}")
     _check_some_left(seen, shown)
-    lateness = find_lateness(draft, found, truth)
-    for field, late in lateness.items():
-        draft.fields[field]["lateness"] = write_duration(late.span)
     fields = {**draft.fields, **_learnt(seen)}
     draft.fields = fields
     told("trying history features")
@@ -117,7 +110,7 @@ def initialise(
     assumed += _assumed(asked, seen)
     return Found(
         asked, fields, pipeline, seen, tuple(assumed), tuple(dict.fromkeys(noticed)),
-        tuple(draft.addresses.values()), lateness,
+        tuple(draft.addresses.values()),
     )  # fmt: skip
 
 

@@ -77,7 +77,9 @@ def _plainly(
     """Run the body of a flow without an orchestrator."""
     bodies: dict[str, Callable[[], dict[str, Any]]] = {
         "ingest": lambda: everyday.ingest(run.home, run.home.pipeline(pipeline), as_of=run.as_of),
-        "score": lambda: everyday.score(run.home, run.home.pipeline(pipeline), as_of=run.as_of),
+        "score": lambda: everyday.score(
+            run.home, run.home.pipeline(pipeline), as_of=run.as_of, clock=run.clock
+        ),
         "monitor": lambda: _monitor(run, pipeline),
         "train": lambda: _decision(pipeline, _train(run, pipeline, told)),
         "retrain": lambda: _decision(pipeline, _carry(run, pipeline, more["request_id"], told)),

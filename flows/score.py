@@ -25,6 +25,7 @@ def score(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
         run.home,
         run.home.pipeline(pipeline),
         as_of=run.as_of,
+        clock=run.clock,
         flow_run_id=run.flow_run_id,
         stage=as_task,
     )

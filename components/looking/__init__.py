@@ -6,7 +6,6 @@ them and writes what they found into a pipeline file.
 
 from components.looking.choosing import Choices, Pace
 from components.looking.columns import Seen
-from components.looking.lateness import Lateness, propose_lateness
 from components.looking.looks import (
     LeftOut,
     Look,
@@ -28,7 +27,6 @@ __all__ = [
     "Choices",
     "Delay",
     "Firsts",
-    "Lateness",
     "LeftOut",
     "Look",
     "Pace",
@@ -43,7 +41,6 @@ __all__ = [
     "measure_delay",
     "naming_columns",
     "plausible_label_times",
-    "propose_lateness",
     "span_in_words",
     "survey",
     "truth_apart",

@@ -43,12 +43,20 @@ def score(
     pipeline: Pipeline,
     *,
     as_of: pd.Timestamp,
+    clock: Clock,
     flow_run_id: str = "",
     stage: Stage = plain,
 ) -> dict[str, Any]:
-    """Predict the records that nobody has scored; then bring the answers to the sink."""
-    from flows.steps import scoring, sinking
+    """Predict the records that nobody has scored; then bring the answers to the sink.
 
+    Data faults are looked for first: a column that has just gone wrong is stood in for, or
+    refused, as its `fallback` says, already in the delivery that brought it.
+    """
+    from flows.steps import diagnosing, scoring, sinking
+
+    stage("diagnose", diagnosing.look_for_faults, network=True)(
+        home, pipeline, as_of=as_of, clock=clock, flow_run_id=flow_run_id
+    )
     done = stage("score", scoring.score, network=True)(
         home, pipeline, as_of=as_of, flow_run_id=flow_run_id
     )

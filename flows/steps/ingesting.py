@@ -276,7 +276,7 @@ class _Ingest:
         marks: dict[str, Watermark],
     ) -> None:
         """Set aside new rows that came later than the source is allowed to be."""
-        at = marks[source.shown].at
+        at = marks[source.shown].surely
         if source.lateness is None or at is None:
             return
         opened = self.lake.open(self.pipeline.name, table)

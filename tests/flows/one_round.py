@@ -135,7 +135,7 @@ def _one_day(run: Any, number: float, *, clock: Callable[[], datetime], api: str
     everyday.ingest(home, pipeline, as_of=run.as_of)
     if number == CARE:
         everyday.train(home, pipeline, as_of=run.as_of, clock=clock, holder=run.holder, who="Ada")
-    everyday.score(home, pipeline, as_of=run.as_of)
+    everyday.score(home, pipeline, as_of=run.as_of, clock=clock)
     watched = everyday.monitor(home, pipeline, as_of=run.as_of, clock=clock)
     if api and watched.request is not None:
         _nudge(run, watched.request, api)

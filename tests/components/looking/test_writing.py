@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 
-from components.looking import Firsts, measure_delay, with_decimal_comma, writes_days
-from components.looking.lateness import propose_lateness
+from components.looking import Firsts, with_decimal_comma, writes_days
 
 
 @pytest.mark.parametrize("text", ["1.2.2024", "01/02/24 05:00", "1-2-2024T5:00", "1. 2. 2024"])
@@ -29,21 +28,3 @@ def test_thousands_are_no_decimals_unless_another_column_has_some() -> None:
     assert with_decimal_comma({"a": thousands, "b": lists}) == []
     decimals = pd.Series(["1,5", "12,25"], dtype="str")
     assert with_decimal_comma({"a": thousands, "b": lists, "c": decimals}) == ["a", "c"]
-
-
-@pytest.mark.parametrize(
-    ("hours", "span"), [(0, "1D"), (24, "1D"), (25, "2D"), (24 * 20, "28D"), (24 * 400, None)]
-)
-def test_lateness_is_the_wait_of_nearly_all_rows_rounded_up(hours: int, span: str | None) -> None:
-    day = pd.Series(pd.date_range("2026-01-01", periods=20, tz="UTC"))
-    found = propose_lateness(measure_delay(day, day + pd.Timedelta(hours=hours)), "rows")
-    assert (None if found is None else pd.Timedelta(found.span)) == (span and pd.Timedelta(span))
-
-
-def test_one_row_in_thousands_does_not_stretch_lateness() -> None:
-    day = pd.Series(pd.date_range("2020-01-01", periods=4_000, freq="h", tz="UTC"))
-    known = day + pd.Timedelta(hours=3)
-    known[7] += pd.Timedelta(days=90)
-    found = propose_lateness(measure_delay(day, known), "rows")
-    assert found is not None
-    assert pd.Timedelta(found.span) == pd.Timedelta(days=1)
