@@ -58,7 +58,7 @@ def score(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = F
         words += f"; {done['refused']} wait for the end of a data fault"
     if "sent" in done:
         words += f"; {done['sent']} predictions sent to the sink"
-    _tell(done, words, as_json=json)
+    _tell(done, "\n".join([words, *done["alerts"]["lines"]]), as_json=json)
 
 
 def monitor(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:

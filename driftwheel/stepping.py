@@ -98,6 +98,7 @@ def _monitor(run: Run, pipeline: str) -> dict[str, Any]:
 
 
 def _train(run: Run, pipeline: str, told: Told) -> "Decision | None":
+    before = {one.request_id for one in run.home.ledger.decisions(pipeline)}
     decision = everyday.train(
         run.home,
         run.home.pipeline(pipeline),
@@ -112,6 +113,11 @@ def _train(run: Run, pipeline: str, told: Told) -> "Decision | None":
             f"{decision.request_id}, as of {in_words(decision.as_of.isoformat())}, was waiting "
             f"and went first; say the command again to train as of "
             f"{in_words(run.as_of.isoformat())}."
+        )
+    elif decision is not None and decision.request_id in before:
+        say(
+            f"{pipeline} was trained as of {in_words(run.as_of.isoformat())} before: this is what was "
+            "decided then. After a change of the pipeline file, train as of a later moment."
         )
     return decision
 

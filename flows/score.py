@@ -6,7 +6,7 @@ records --not yet scored--> champion (or naive) --> predictions
 from datetime import datetime
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from flows.naming import run_name
 
@@ -30,4 +30,6 @@ def score(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
         stage=as_task,
     )
     show_score(done)
+    for line in done["alerts"]["lines"]:
+        get_run_logger().warning(line)
     return done

@@ -64,6 +64,7 @@ def score(
     if pipeline.sink is not None:
         # The lake has them: a sink that is down gets them with the next run.
         said["sent"] = stage("sink", sinking.push_predictions, network=True)(home, pipeline)
+    said["alerts"] = asdict(stage("alert", tell)(home, pipeline, clock=clock))
     return said
 
 
