@@ -24,6 +24,7 @@ ENDINGS: tuple[str, ...] = get_args(Ending)
 AUTO = "auto"
 """Who found a fault, and who ended it where no person had to."""
 CLEAN = "the feed has been clean for two windows"
+STAYED = "it has stood for a whole reference: taken as the new normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,23 @@ def over_at(
         if (fault := one.at(moment)) is not None
         and one.state_at(moment) == "open"
         and fault.until <= moment - 2 * window
+    ]
+
+
+def stayed_at(
+    known: Iterable[KnownFault], moment: pd.Timestamp, *, window: timedelta, reference: timedelta
+) -> list[KnownFault]:
+    """List the open faults in the newest window that have stood for a whole reference.
+
+    Where history is lived through nobody can accept them: they are what the feed is now.
+    """
+    return [
+        one
+        for one in known
+        if (fault := one.at(moment)) is not None
+        and one.state_at(moment) == "open"
+        and fault.until > moment - window
+        and fault.until - fault.since >= reference
     ]
 
 

@@ -116,8 +116,8 @@ def _train(run: Run, pipeline: str, told: Told) -> "Decision | None":
         )
     elif decision is not None and decision.request_id in before:
         say(
-            f"{pipeline} was trained as of {in_words(run.as_of.isoformat())} before: this is what was "
-            "decided then. After a change of the pipeline file, train as of a later moment."
+            f"{pipeline} was trained as of {in_words(run.as_of.isoformat())} before: so it was "
+            "decided. After a change of the pipeline file, train as of a later moment."
         )
     return decision
 

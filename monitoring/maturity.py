@@ -121,7 +121,8 @@ def see(
     ----------
     made : DataFrame of shape (n_predictions, n_columns)
         Predictions for the window: `record_id`, `event_time`, `known_time`. Not modified;
-        those made later than `as_known_at` do not count.
+        those made later than `as_known_at` do not count. With a `label`, that is the truth as
+        known at the moment, or at the age; without, it is looked up in `labels`.
     labels : DataFrame of shape (n_versions, n_columns)
         Every version of every label: `record_id`, `event_time`, `known_time`, `label`; of
         other windows too, for the waits are learnt from them. Not modified.
@@ -142,8 +143,7 @@ def see(
     if at_maturity is not None:
         made = made[made[EVENT_TIME] <= as_known_at - pd.Timedelta(at_maturity)]
         labels = labels[labels[KNOWN_TIME] - labels[EVENT_TIME] <= pd.Timedelta(at_maturity)]
-    newest = labels.sort_values(KNOWN_TIME, kind="stable").drop_duplicates(RECORD_ID, keep="last")
-    scored = made.merge(newest[[RECORD_ID, LABEL]], on=RECORD_ID, how="left")
+    scored = made if LABEL in made else _with_truth(made, labels)
     found = _Found(scored, scored[scored[LABEL].notna()].reset_index(drop=True))
     if at_maturity is not None:
         return _at_age(found, pipeline, window, as_known_at, at_maturity, usual)
@@ -153,6 +153,11 @@ def see(
     if pipeline.label_delay is not None and pipeline.mature_after is None:
         return _by_statement(found, first, pipeline, window, as_known_at, usual)
     return _by_waits(found, first, pipeline, window, as_known_at, usual)
+
+
+def _with_truth(made: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    newest = labels.sort_values(KNOWN_TIME, kind="stable").drop_duplicates(RECORD_ID, keep="last")
+    return made.merge(newest[[RECORD_ID, LABEL]], on=RECORD_ID, how="left")
 
 
 def weights_of(rows: pd.DataFrame) -> tuple[np.ndarray | None, list[np.ndarray]]:

@@ -80,6 +80,7 @@ def judge(
     as_of: pd.Timestamp,
     max_age: timedelta | None,
     faults: Faults = Faults(),  # noqa: B008 - frozen, and empty
+    pipeline: str = "NAME",
 ) -> Verdict:
     """Judge by a policy whether to ask for a retraining.
 
@@ -111,7 +112,7 @@ def judge(
     windows = sorted(ended, key=lambda facts: facts.window.end)
     newest = windows[-1].window.end if windows else None
     if faults.found or faults.blocking:
-        return Verdict("data_fault", _wrong(faults), None, newest)
+        return Verdict("data_fault", _wrong(faults, pipeline), None, newest)
     asked = _by_policy(policy, history, windows, as_of)
     if asked.action == "hold":
         made_up = _made_up(history) or _once_more(policy, history)
@@ -122,12 +123,14 @@ def judge(
     return Verdict(asked.action, reason, asked.cause, newest)
 
 
-def blocked(faults: Sequence[Fault]) -> str:
+def blocked(faults: Sequence[Fault], pipeline: str = "NAME") -> str:
     """Say why nothing is trained while these stand in the newest window."""
     named = "; ".join(in_words(fault) for fault in faults)
+    which = faults[0].key if len(faults) == 1 else "FAULT"
     return (
-        f"nothing is trained while a data fault stands in the newest window: {named}. "
-        "Say `driftwheel resolve` what it is, or wait until the window is past it"
+        f"nothing is trained while a data fault stands in the newest window: {named}. See "
+        f"`driftwheel diagnose {pipeline}`, and say what it is: `driftwheel resolve {pipeline} "
+        f"{which} --accept|--discard|--reingest --reason …`; or wait until the window is past it"
     )
 
 
@@ -138,12 +141,12 @@ def set_aside(faults: Sequence[Fault]) -> str:
     return f"{rows} rows of {several} stay set aside"
 
 
-def _wrong(faults: Faults) -> str:
+def _wrong(faults: Faults, pipeline: str) -> str:
     """Name every fault that stops the loop: fault, column, evidence."""
     if faults.blocking:
         others = [fault for fault in faults.found if fault not in faults.blocking]
         found = "; ".join(in_words(fault) for fault in others)
-        return f"{blocked(faults.blocking)}{f'; found too: {found}' if found else ''}"
+        return f"{blocked(faults.blocking, pipeline)}{f'; found too: {found}' if found else ''}"
     found = "; ".join(in_words(fault) for fault in faults.found)
     return f"found: {found}; its rows are set aside, the next window is judged as usual"
 

@@ -111,7 +111,7 @@ class Scene:
 def _plain(value: object) -> object:
     """Make values comparable: 7 and "7" are one, and so are all that is missing."""
     if pd.isna(value):
-        return None
+        return ""  # None is unequal to None, column by column
     try:
         return float(str(value))
     except ValueError:

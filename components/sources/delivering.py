@@ -84,7 +84,7 @@ def deliver(pipeline: Pipeline, *, as_of: pd.Timestamp) -> Delivery:
         Completed by :func:`resolve` where it is not yet.
     as_of : Timestamp
         UTC. A record is known at its `updated` column, else at its event time; a label at
-        its own time, else at event time plus label delay.
+        its own time, else at event time plus label delay, but not before its record's version.
 
     Returns
     -------
@@ -148,8 +148,9 @@ def _read_labels(source: Labels, pipeline: Pipeline) -> pd.DataFrame:
 def _labels(good: pd.DataFrame) -> pd.DataFrame:
     """Take the labels of all record versions, each value once.
 
-    A later version of a record that changes the label is a correction: it was known when
-    that version was; one that has none any more takes it back.
+    What a version says of the label is known when both are: the label, and the version. So a
+    label that was filled in later was not known before, whatever its delay; a later version
+    that changes it is a correction, and one that has none any more takes it back.
     """
     key = [RECORD_ID, KNOWN_TIME]
     # A row that gives no label, and no bad one either, says from when on it has none.
@@ -159,8 +160,7 @@ def _labels(good: pd.DataFrame) -> pd.DataFrame:
     rows, said, first = rows[count > 0], said[count > 0], (said & (count == 1))[count > 0]
     before = rows[LABEL].shift()
     changed = ~first & (rows[LABEL] != before) & (said | before.notna())
-    corrected = rows[[LABEL_KNOWN, KNOWN_TIME]].max(axis=1)
-    rows = rows.assign(**{KNOWN_TIME: rows[LABEL_KNOWN].where(first, corrected)})
+    rows = rows.assign(**{KNOWN_TIME: rows[[LABEL_KNOWN, KNOWN_TIME]].max(axis=1)})
     kept = rows.loc[first | changed, [RECORD_ID, EVENT_TIME, KNOWN_TIME, LABEL]]
     kept = kept[kept[LABEL].notna() | ~kept.duplicated(key, keep=False)]
     return kept.drop_duplicates(key, keep="last").sort_index()

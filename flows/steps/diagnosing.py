@@ -59,6 +59,8 @@ class Seen:
         Periods from here on are judged; None: all of them.
     known : tuple of Fault
         What earlier looks found; it is not judged again before `since`.
+    accepted : tuple of Fault
+        Those among them that are the new normal.
     taken : Timestamp or None
         By when everything that the source held has been ingested.
 
@@ -69,6 +71,7 @@ class Seen:
     quarantine: pd.DataFrame
     since: pd.Timestamp | None = None
     known: tuple[Fault, ...] = ()
+    accepted: tuple[Fault, ...] = ()
     taken: pd.Timestamp | None = None
 
     def faults(self, pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
@@ -81,6 +84,7 @@ class Seen:
             as_of=as_of,
             since=self.since,
             known=self.known,
+            accepted=self.accepted,
             taken=self.taken,
         )
 
@@ -117,12 +121,18 @@ def judged_since(
     return max(earliest, last - pipeline.diagnosis.reference)
 
 
-def read_since(pipeline: Pipeline, last: pd.Timestamp) -> pd.Timestamp:
-    """Say from which event time on a look after the one at `last` has to read.
+def read_since(
+    pipeline: Pipeline, last: pd.Timestamp, known: Iterable[KnownFault], moment: pd.Timestamp
+) -> pd.Timestamp:
+    """Say from which event time on a look at `moment`, after the one at `last`, has to read.
 
-    It judges from at most one reference back, and what was normal then is learnt from two more.
+    It judges from at most one reference back, and what was normal then is learnt from two more;
+    what was normal before a fault that still stands, from two before that began.
     """
-    whole_days = (last - 3 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
+    reference = pd.Timedelta(pipeline.diagnosis.reference)
+    open_ = set(still_marked(known, moment)) - set(accepted_by(known, moment))
+    oldest = diagnosis.stood_since(open_, last - reference, pipeline)
+    whole_days = (oldest - 2 * reference).floor("D")
     return whole_days - 2 * pd.Timedelta(period_of(pipeline))
 
 
@@ -157,7 +167,10 @@ def look_for_faults(
         )
         if ledger.mark(name, _ENDING) == _BY_THEMSELVES:
             window = pd.Timedelta(pipeline.monitor.window)
-            ledger.end_clean_faults(name, window=window, as_of=as_of, now=clock())
+            reference = pd.Timedelta(pipeline.diagnosis.reference)
+            ledger.end_clean_faults(
+                name, window=window, reference=reference, as_of=as_of, now=clock()
+            )
         if mark is None or _moment(mark) <= as_of:
             settled = _settled(home, pipeline, settled_by(pipeline, as_of))
             looked = {"as_of": as_of.isoformat(), "versions": versions, "settled": settled}
@@ -303,7 +316,8 @@ def see(
     home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, last: pd.Timestamp | None
 ) -> Seen:
     """Read what a look at `as_of` needs; all of it where no look at `last` came before."""
-    since = None if last is None else read_since(pipeline, last)
+    found = home.ledger.faults(pipeline.name)
+    since = None if last is None else read_since(pipeline, last, found, as_of)
     records = records_known(home.lake, pipeline, as_of=as_of, since=since)
     labels = labels_known(home.lake, pipeline, as_of=as_of, since=since)
     where = "(known_time <= $as_of or known_time is null)"
@@ -312,13 +326,13 @@ def see(
         where += " and (known_time is null or known_time >= $since or event_time >= $since)"
         params["since"] = since
     lines = to_frame(home.lake.read(pipeline.name, QUARANTINE, where=where, params=params))
-    found = home.ledger.faults(pipeline.name)
     lines = _without_mended(lines, found, as_of)
     taken = ingested_until(home, pipeline)
     if last is None:
         return Seen(records, labels, lines, taken=taken)
     judged = judged_since(records, labels, pipeline, last=last)
-    return Seen(records, labels, lines, judged, still_marked(found, as_of), taken)
+    marked, accepted = still_marked(found, as_of), accepted_by(found, as_of)
+    return Seen(records, labels, lines, judged, marked, accepted, taken)
 
 
 def ingested_until(home: "Home", pipeline: Pipeline) -> pd.Timestamp | None:
@@ -335,6 +349,14 @@ def still_marked(known: Iterable[KnownFault], moment: pd.Timestamp) -> tuple[Fau
     seen = ((one, one.at(moment)) for one in known)
     return tuple(
         fault for one, fault in seen if fault is not None and one.state_at(moment) != "reingested"
+    )
+
+
+def accepted_by(known: Iterable[KnownFault], moment: pd.Timestamp) -> tuple[Fault, ...]:
+    """List the faults that were taken as the new normal by a moment."""
+    seen = ((one, one.at(moment)) for one in known)
+    return tuple(
+        fault for one, fault in seen if fault is not None and one.state_at(moment) == "accepted"
     )
 
 

@@ -15,10 +15,10 @@ import pandas as pd
 from components.faults import Fault
 from components.maturity import MaturityCurve, fair_age
 from components.pipelines import Pipeline
-from components.records import EVENT_TIME, LABELS, PREDICTIONS, RECORD_ID
+from components.records import LABELS, PREDICTIONS
 from flows.steps.care import under_care_since
 from flows.steps.diagnosing import standing
-from flows.steps.maturing import CURVE_ROWS, label_versions, measured_curve
+from flows.steps.maturing import label_versions, measured_curve, reaching_back
 from flows.steps.measuring import question
 from flows.steps.snapshots import first_event
 from monitoring.quality import WindowQuality, window_quality
@@ -139,12 +139,8 @@ def _measured(
     if not windows:
         return
     newest = label_versions(home, pipeline, as_of=as_of)
-    cut = newest[EVENT_TIME].min() if len(newest) == CURVE_ROWS else None
     for window in windows:
-        labels = newest
-        if cut is not None and window.start <= cut:
-            own = label_versions(home, pipeline, as_of=as_of, since=window.start, until=window.end)
-            labels = pd.concat([own, newest[~newest[RECORD_ID].isin(own[RECORD_ID])]])
+        labels = reaching_back(home, pipeline, window, newest, as_of=as_of)
         asked, _ = question(
             home, pipeline, window, labels, as_known_at=as_of, at_maturity=age, faults=faults
         )

@@ -185,6 +185,23 @@ def label_versions(
     return _in_utc(to_frame(found.cast(label_schema(pipeline))))
 
 
+def reaching_back(
+    home: "Home",
+    pipeline: Pipeline,
+    window: Window,
+    newest: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+) -> pd.DataFrame:
+    """Give the newest label versions, or those up to a window that lies farther back.
+
+    Else nothing would be known of what was known before such a window.
+    """
+    if len(newest) < CURVE_ROWS or window.start > newest[EVENT_TIME].min():
+        return newest
+    return label_versions(home, pipeline, as_of=as_of, until=window.end)
+
+
 def with_first_label(
     home: "Home",
     pipeline: Pipeline,

@@ -23,23 +23,20 @@ from components.records import (
     EVENT_TIME,
     KNOWN_TIME,
     LABEL,
-    RECORD_ID,
     measurement_schema,
     to_arrow,
     to_frame,
 )
 from flows.steps.care import under_care_since
 from flows.steps.in_charge import in_charge_at
-from flows.steps.maturing import maturity_of, usual_before
+from flows.steps.maturing import label_versions, maturity_of, reaching_back, usual_before
 from flows.steps.reading_back import read_back
 from flows.steps.rivals import NAIVE, naive_now, open_package
 from flows.steps.snapshots import (
     first_event,
-    labels_known,
     newest_known,
-    predictions_made,
+    predictions_labelled,
     records_known,
-    versions_known,
 )
 from monitoring.drift import measure_drift
 from monitoring.maturity import first_known, said_lacking, said_mature
@@ -107,7 +104,7 @@ def looks_due(
         delay = pd.Timedelta(pipeline.label_delay)
         due += [look for look in looks if look.at < look.window.end + delay <= as_of]
     else:
-        labels = versions_known(home.lake, pipeline, "labels", as_of=as_of)
+        labels = label_versions(home, pipeline, as_of=as_of)
         fair = fair_age_of(first_known(labels), pipeline, as_of=as_of)
         young = [look for look in looks if not look.mature and not look.lacking]
         due += [look for look in young if look.window.end + fair <= as_of]
@@ -143,10 +140,9 @@ def _outgrown(
     if not recent:
         return []
     since, until = recent[0].window.start, recent[-1].window.end
-    made = predictions_made(home.lake, pipeline, as_of=as_of, since=since, until=until)
+    made = predictions_labelled(home.lake, pipeline, as_of=as_of, since=since, until=until)
     made = without_faulty(made, faults)
-    labels = labels_known(home.lake, pipeline, as_of=as_of, since=since)
-    labelled = made[RECORD_ID].isin(labels.loc[labels[LABEL].notna(), RECORD_ID])
+    labelled = made[LABEL].notna()
     found = []
     for look in recent:
         inside = look.window.holds(made[EVENT_TIME])
@@ -281,7 +277,8 @@ def quality_of(
         :func:`monitoring.maturity.see`.
 
     """
-    labels = versions_known(home.lake, pipeline, "labels", as_of=as_known_at)
+    newest = label_versions(home, pipeline, as_of=as_known_at)
+    labels = reaching_back(home, pipeline, window, newest, as_of=as_known_at)
     asked, aside = question(
         home,
         pipeline,
@@ -309,8 +306,8 @@ def question(
     Parameters
     ----------
     labels : DataFrame of shape (n_versions, 4)
-        Every version of every label known by then: those of the window, those that the waits
-        are learnt from, those that the naive baseline knew. Not modified.
+        Versions of labels known by then: those that the waits are learnt from, and those that
+        the naive baseline knew. Not modified.
 
     Returns
     -------
@@ -319,10 +316,14 @@ def question(
         predictions a data fault keeps out.
 
     """
-    known = {"as_of": as_known_at, "since": window.start, "until": window.end}
-    made = predictions_made(home.lake, pipeline, **known)
-    # Whatever order the files are in: a sum in another order ends on another last digit.
-    made = made.sort_values([EVENT_TIME, RECORD_ID, "prediction_id"], ignore_index=True)
+    made = predictions_labelled(
+        home.lake,
+        pipeline,
+        as_of=as_known_at,
+        since=window.start,
+        until=window.end,
+        age=at_maturity,
+    )
     fine = without_faulty(made, faults)
     labels = without_faulty(labels[labels[EVENT_TIME].notna()], faults)
     newest = newest_known(labels)

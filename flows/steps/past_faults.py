@@ -8,6 +8,7 @@ from components.faults import Fault
 from components.known_faults import (
     AUTO,
     CLEAN,
+    STAYED,
     Faults,
     KnownFault,
     ended,
@@ -16,10 +17,11 @@ from components.known_faults import (
     fold,
     in_words,
     over_at,
+    stayed_at,
 )
 from components.pipelines import Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME
-from flows.steps.diagnosing import Seen, judged_since, read_since, still_marked
+from flows.steps.diagnosing import Seen, accepted_by, judged_since, read_since, still_marked
 from flows.steps.past import Past
 
 
@@ -102,11 +104,22 @@ class PastFaults:
         new = [one for one in after if one.key not in before]
         over = over_at(sorted(after, key=_since), moment, window=self.pipeline.monitor.window)
         gone = {one.key: ended(one, "discarded", who=AUTO, why=CLEAN, as_of=moment) for one in over}
+        stayed = stayed_at(
+            sorted(after, key=_since),
+            moment,
+            window=self.pipeline.monitor.window,
+            reference=self.pipeline.diagnosis.reference,
+        )
+        for one in stayed:
+            gone[one.key] = ended(one, "accepted", who=AUTO, why=STAYED, as_of=moment)
         return Looked(
             at=moment,
             known=tuple(gone.get(one.key, one) for one in after),
             found=tuple((one.key, in_words(one.fault)) for one in new),
-            ended=tuple((one.key, ended_in_words(one.fault, "discarded", CLEAN)) for one in over),
+            ended=(
+                *((one.key, ended_in_words(one.fault, "discarded", CLEAN)) for one in over),
+                *((one.key, ended_in_words(one.fault, "accepted", STAYED)) for one in stayed),
+            ),
         )
 
     def _seen(
@@ -116,12 +129,19 @@ class PastFaults:
         quarantine = self.past.quarantine
         told = quarantine[KNOWN_TIME]
         quarantine = quarantine[(told <= moment) | told.isna()]
+        taken = self._taken()
         if last is None:
-            return Seen(records, labels, quarantine)
-        since = read_since(self.pipeline, last)
+            return Seen(records, labels, quarantine, taken=taken)
+        since = read_since(self.pipeline, last, known, moment)
         records, labels = (rows[rows[EVENT_TIME] >= since] for rows in (records, labels))
         judged = judged_since(records, labels, self.pipeline, last=last)
-        return Seen(records, labels, quarantine, judged, still_marked(known, moment))
+        marked, accepted = still_marked(known, moment), accepted_by(known, moment)
+        return Seen(records, labels, quarantine, judged, marked, accepted, taken)
+
+    def _taken(self) -> pd.Timestamp | None:
+        """Say when the last record was known: that none came later is the end of the history."""
+        newest = self.past.scored[KNOWN_TIME].max()
+        return None if pd.isna(newest) else newest
 
 
 def _since(one: KnownFault) -> tuple[pd.Timestamp, str]:

@@ -108,7 +108,8 @@ def replay(
     past : Past
         Every version of every record and label.
     recipe : Recipe
-        What is fitted; searched once, before the first training.
+        What is fitted; searched before the first training, and again only where a retraining
+        would: see :func:`flows.steps.training.kept_recipe`.
     faults : PastFaults, optional
         The looks for data faults, to be shared by the policies of one backtest.
 
@@ -169,7 +170,7 @@ class _Replay:
         self.begun = False
         self.looked: pd.Timestamp | None = None
         self.heard: set[tuple[str, str]] = set()
-        self.proven = False
+        self.proven: set[str] = set()
         self.facts: list[WindowFacts] = []
         self.done = Replayed(contender)
 
@@ -273,7 +274,14 @@ class _Replay:
             last_tried=self.tried,
         )
         faults = self.faults.look(moment).faults(self.pipeline)
-        return judge(policy, history, as_of=moment, max_age=self.contender.max_age, faults=faults)
+        return judge(
+            policy,
+            history,
+            as_of=moment,
+            max_age=self.contender.max_age,
+            faults=faults,
+            pipeline=self.pipeline.name,
+        )
 
     def _measure(self, end: pd.Timestamp) -> None:
         window = Window(end - self.pipeline.monitor.window, end)
@@ -296,7 +304,9 @@ class _Replay:
         standing = self.faults.look(moment).faults(self.pipeline)
         if standing.blocking:
             self.put_off = moment
-            return _Outcome("data_fault", blocked(standing.blocking), fitted=False)
+            return _Outcome(
+                "data_fault", blocked(standing.blocking, self.pipeline.name), fitted=False
+            )
         started = time.perf_counter()
         try:
             came = self._challenge(moment) if self.contender.gated else self._replace(moment)
@@ -329,22 +339,30 @@ class _Replay:
         """Fit on everything known and take charge, without a gate.
 
         Every fit must answer the golden rows with finite numbers. That its package answers
-        as it does is proven once: later fits of the same recipe are not packaged again.
+        as it does is proven once: later fits of the same family are not packaged again.
         """
         rows = self._learnt_from(moment)
-        trained = training.fit_on(rows, self.recipe, self.pipeline, until=moment)
-        problem = unservable(trained, self.pipeline, packaged=not self.proven)
+        recipe = self._recipe(rows) or search_recipe(rows, self.pipeline, as_of=moment).best
+        trained = training.fit_on(rows, recipe, self.pipeline, until=moment)
+        family = recipe.family
+        problem = unservable(trained, self.pipeline, packaged=family not in self.proven)
         if problem:
             return _Outcome("refused", problem)
-        self.proven = True
+        self.proven.add(family)
         self._put_in_charge(trained, moment)
         return _Outcome("promoted", "calendar, no gate")
+
+    def _recipe(self, rows: pd.DataFrame) -> Recipe | None:
+        """Give the recipe of the first training, then what a retraining would keep, if any."""
+        if self.rival.recipe is None:
+            return self.recipe
+        return training.kept_recipe(self.pipeline, self.rival, rows)
 
     def _challenge(self, moment: pd.Timestamp) -> _Outcome:
         rows = self._learnt_from(moment)
         snapshot = Snapshot(self.pipeline.name, moment, rows, {}, "")
         prepared = training.preprocess(snapshot, self.pipeline, self.rival)
-        prepared = replace(prepared, recipe=self.recipe)
+        prepared = replace(prepared, recipe=self._recipe(rows))
         waits = must_wait(prepared, self.pipeline, self.rival)
         if waits is not None:
             return _Outcome("wait", waits.reason, fitted=False)
@@ -412,5 +430,5 @@ def _packaging_problem(trained: training.Trained, pipeline: Pipeline, golden: pd
 
 
 def replace_search(pipeline: Pipeline) -> Pipeline:
-    """Keep one recipe over a backtest: it is searched once, before the first training."""
+    """Keep a recipe over a backtest, unless windows could not be told apart when it was found."""
     return pipeline.model_copy(update={"search": "first"})

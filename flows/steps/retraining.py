@@ -220,7 +220,7 @@ def _put_off(
         home,
         assignment,
         what="data_fault",
-        why=blocked(faults),
+        why=blocked(faults, assignment.pipeline.name),
         first=home.ledger.champion(assignment.pipeline.name) is None,
         numbers={},
     )

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.answers import Answers
 from components.failpoints import failpoint
@@ -19,27 +24,45 @@ from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
     KNOWN_TIME,
+    LABELS,
+    PREDICTIONS,
     RECORD_ID,
+    RECORDS,
+    UTC_TIME,
     prediction_schema,
     to_arrow,
     to_frame,
 )
 from flows.steps.care import under_care_since
 from flows.steps.diagnosing import faults_in_force, mended, standing
+from flows.steps.erased import erased
 from flows.steps.in_charge import versions_for
 from flows.steps.rivals import NAIVE, naive_now, open_package
 from flows.steps.snapshots import labels_known, versions_known
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from components.stores.lake import Reader
     from flows.steps.home import Home
 
-
-_UNSCORED = f"""
-select {RECORD_ID}, min_by({EVENT_TIME}, {KNOWN_TIME}) as {EVENT_TIME},
-    min({KNOWN_TIME}) as {KNOWN_TIME}
-from this anti join scored using ({RECORD_ID}) where {KNOWN_TIME} <= $as_of
-group by {RECORD_ID} order by {RECORD_ID}"""  # noqa: S608 - constants
+_ID = pa.schema([(RECORD_ID, pa.string())])
+_ID_AND_TIME = pa.schema([(RECORD_ID, pa.string()), (KNOWN_TIME, UTC_TIME)])
+_TIMES = (EVENT_TIME, KNOWN_TIME, "labelled")
+# Known first: what was corrected or withdrawn later may have been learnt from before.
+_LABELLED = """
+select record_id, min(known_time) as known_time from this
+where known_time <= {as_of} and label is not null group by record_id"""
+# Records whose label was known when the pipeline came under care are history.
+_PENDING = """
+select made.*, labelled.known_time as labelled from (
+    select record_id, min_by(event_time, known_time) as event_time, min(known_time) as known_time
+    from this anti join scored using (record_id) where known_time <= {as_of} group by record_id
+) as made left join labelled using (record_id)
+where labelled.known_time is null or labelled.known_time > {care} or made.known_time >= {care}
+order by record_id"""
+_THERE = "select record_id from this semi join wanted using (record_id)"
+_VERSIONS = "select * from this semi join wanted using (record_id) where known_time <= $as_of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +90,8 @@ class Scored:
 class _Batch:
     """What every version of one run scores with: the moment, and what is faulty then.
 
-    `spoiled` is what history features see nothing of.
+    `spoiled` is what history features see nothing of. `records` and `labels` are every version
+    known by then, where history features or a stand-in need them; they are read once.
     """
 
     as_of: pd.Timestamp
@@ -76,6 +100,8 @@ class _Batch:
     discarded: frozenset[str]
     mended: tuple[Fault, ...]
     spoiled: tuple[Fault, ...]
+    records: pd.DataFrame | None = None
+    labels: pd.DataFrame | None = None
 
 
 def score(
@@ -98,9 +124,11 @@ def score(
         mended(home, pipeline, as_of=as_of),
         in_force_for_history(aside, force.faults, pipeline),
     )
+    pending = _pending_by_version(home, pipeline, as_of)
+    if pending:
+        batch = _with_past(home, pipeline, batch)
     done = [
-        _score_with(home, pipeline, version, set(pending[RECORD_ID]), batch)
-        for version, pending in _pending_by_version(home, pipeline, as_of).items()
+        _score_with(home, pipeline, version, wanted, batch) for version, wanted in pending.items()
     ]
     by_version: dict[str, int] = {}
     for one in done:
@@ -115,73 +143,121 @@ def score(
 
 def _pending_by_version(
     home: "Home", pipeline: Pipeline, as_of: pd.Timestamp
-) -> dict[str, pd.DataFrame]:
-    pending = _unscored(home, pipeline, as_of)
-    labels = labels_known(home.lake, pipeline, as_of=as_of)
-    labelled = pending[RECORD_ID].map(labels.set_index(RECORD_ID)[KNOWN_TIME])
-    care = under_care_since(home.ledger, pipeline.name) or as_of
-    ours = labelled.isna() | (labelled > care) | (pending[KNOWN_TIME] >= care)
+) -> dict[str, pa.Table]:
+    """Name the records that wait for a prediction, by the version that was in charge."""
+    pending = _pending(home, pipeline, as_of)
     promotions = home.ledger.promotions(pipeline.name)
-    moments = pending.loc[ours, KNOWN_TIME]
-    versions = versions_for(promotions, moments, labelled[ours], as_of=as_of)
-    return {str(version): rows for version, rows in pending[ours].groupby(versions)}
+    versions = versions_for(promotions, pending[KNOWN_TIME], pending["labelled"], as_of=as_of)
+    return {
+        str(version): pa.table({RECORD_ID: pa.array(rows[RECORD_ID], pa.string())})
+        for version, rows in pending.groupby(versions)
+    }
 
 
-def _unscored(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> pd.DataFrame:
+def _pending(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> pd.DataFrame:
     """Find the records known by a moment that have no prediction, each as it was first known.
 
-    A correction that comes later finds its prediction made.
+    A correction that comes later finds its prediction made. What was scored, and when each
+    label was known, passes through DuckDB, within a bound of memory; only what waits is held.
     """
-    scored = home.lake.read(pipeline.name, "predictions", columns=[RECORD_ID])
-    records = home.lake.open(pipeline.name, "records")
-    return to_frame(records.query(_UNSCORED, params={"as_of": as_of}, tables={"scored": scored}))
+    care = under_care_since(home.ledger, pipeline.name) or as_of
+    times = {"as_of": _moment(as_of), "care": _moment(care)}
+    lake, name = home.lake, pipeline.name
+    tables = [lake.open(name, table) for table in (RECORDS, PREDICTIONS, LABELS)]
+    with tempfile.TemporaryDirectory(prefix="driftwheel-score-") as folder, ExitStack() as stack:
+        asked, made, told = (stack.enter_context(one.session(Path(folder))) for one in tables)
+        asked.keep("scored", _as_it_comes(made.stream(f"select {RECORD_ID} from this"), _ID))  # noqa: S608
+        asked.keep("labelled", _as_it_comes(told.stream(_LABELLED.format(**times)), _ID_AND_TIME))
+        found = to_frame(asked.query(_PENDING.format(**times)))
+    moments = {one: found[one].dt.tz_convert("UTC").dt.as_unit("us") for one in _TIMES}
+    return found.assign(**moments)
+
+
+def _as_it_comes(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatchReader:
+    return pa.RecordBatchReader.from_batches(schema, (one.cast(schema) for one in batches))
+
+
+def _moment(time: pd.Timestamp) -> str:
+    return f"timestamptz '{time.isoformat()}'"
+
+
+def _with_past(home: "Home", pipeline: Pipeline, batch: _Batch) -> _Batch:
+    """Read what was known of the past, where something is made of it: once for all versions."""
+    lasting = any(column.fallback == "last" for column in pipeline.columns.values())
+    if not (pipeline.history or (batch.faults and lasting)):
+        return batch
+    records = versions_known(home.lake, pipeline, RECORDS, as_of=batch.as_of)
+    if not pipeline.history:
+        return replace(batch, records=records)
+    labels = versions_known(home.lake, pipeline, LABELS, as_of=batch.as_of)
+    return replace(batch, records=records, labels=labels)
 
 
 def _score_with(
-    home: "Home", pipeline: Pipeline, version: str, wanted: set[str], batch: _Batch
+    home: "Home", pipeline: Pipeline, version: str, wanted: pa.Table, batch: _Batch
 ) -> Scored:
     """Score records with one version and commit them at once; again after a lost race."""
     told = Scored(0, {})
 
     def rows_of(reader: "Reader") -> pa.Table | None:
         nonlocal told
-        there = set(to_frame(reader.read(columns=[RECORD_ID]))[RECORD_ID])
-        fallen = _fallen(home, pipeline, wanted - there, batch)
+        fallen = _fallen(home, pipeline, _still(wanted, reader), batch)
+        told = Scored(0, {}, refused=int(fallen.refused.sum()))
         kept = ~fallen.refused
-        used = [one for one, is_kept in zip(fallen.used, kept, strict=True) if is_kept]
-        told = Scored(0, {}, stood_in=sum(map(bool, used)), refused=int(fallen.refused.sum()))
         rows = fallen.rows[kept].reset_index(drop=True)
         if rows.empty:
             return None
         answers = _answers(home, pipeline, version, rows, batch.as_of)
+        used = [one for one, is_kept in zip(fallen.used, kept, strict=True) if is_kept]
+        made = _as_table(rows, answers, pipeline, version, used, batch)
         failpoint("chunk-scored")
-        return _as_table(rows, answers, pipeline, version, used, batch)
+        # Last of all: to answer may take long, and somebody may have been erased meanwhile.
+        made = made.filter(pa.array(~_erased(home, pipeline, rows)))
+        told = replace(told, stood_in=made.num_rows - made["fallbacks"].null_count)
+        return made if made.num_rows else None
 
-    commit = home.lake.commit(pipeline.name, "predictions", rows_of, producer="score")
+    commit = home.lake.commit(pipeline.name, PREDICTIONS, rows_of, producer="score")
     failpoint("chunk-committed")
     return replace(told, rows=commit.rows, by_version={version: commit.rows})
 
 
-def _fallen(home: "Home", pipeline: Pipeline, wanted: set[str], batch: _Batch) -> Fallen:
+def _still(wanted: pa.Table, predictions: "Reader") -> pa.Table:
+    """Leave out the records that were predicted by somebody else meanwhile."""
+    there = predictions.query(_THERE, tables={"wanted": wanted})[RECORD_ID]
+    return wanted.filter(pc.invert(pc.is_in(wanted[RECORD_ID], there.combine_chunks())))
+
+
+def _erased(home: "Home", pipeline: Pipeline, rows: pd.DataFrame) -> "NDArray[np.bool_]":
+    """Mark the rows of people who were erased by now."""
+    entities = None if pipeline.entity is None else rows.get(pipeline.entity)
+    return erased(home.lake, pipeline.name).mask(rows[RECORD_ID], entities)
+
+
+def _fallen(home: "Home", pipeline: Pipeline, wanted: pa.Table, batch: _Batch) -> Fallen:
     """Read what is to be scored, with stand-ins where a fault spoils it."""
-    records = versions_known(home.lake, pipeline, "records", as_of=batch.as_of)
-    rows = _first_known(records, wanted, batch.mended)
-    good = without_faulty(records, batch.faults) if batch.faults else records
+    records = batch.records
+    rows = _first_known(_versions_of(home, pipeline, wanted, batch), batch.mended)
+    good = rows[:0] if records is None else records
+    good = without_faulty(good, batch.faults) if batch.faults else good
     fallen = apply_fallbacks(rows, pipeline, batch.faults, good, ended=batch.discarded)
-    if not pipeline.history:
+    if records is None or batch.labels is None:
         return fallen
-    labels = versions_known(home.lake, pipeline, "labels", as_of=batch.as_of)
     with_history = add_history(
-        fallen.rows, records=records, labels=labels, pipeline=pipeline, spoiled=batch.spoiled
+        fallen.rows, records=records, labels=batch.labels, pipeline=pipeline, spoiled=batch.spoiled
     )
     return replace(fallen, rows=with_history)
 
 
-def _first_known(
-    records: pd.DataFrame, wanted: set[str], mended: tuple[Fault, ...]
-) -> pd.DataFrame:
+def _versions_of(home: "Home", pipeline: Pipeline, wanted: pa.Table, batch: _Batch) -> pd.DataFrame:
+    """Read every version of some records that was known by the moment."""
+    records = home.lake.open(pipeline.name, RECORDS)
+    found = records.query(_VERSIONS, params={"as_of": batch.as_of}, tables={"wanted": wanted})
+    return to_frame(found.cast(records.schema))
+
+
+def _first_known(records: pd.DataFrame, mended: tuple[Fault, ...]) -> pd.DataFrame:
     """Take of each record the version known first; of a stretch that was mended, the newest."""
-    rows = records[records[RECORD_ID].isin(wanted)].sort_values([RECORD_ID, KNOWN_TIME])
+    rows = records.sort_values([RECORD_ID, KNOWN_TIME])
     first = rows.drop_duplicates(RECORD_ID, keep="first")
     if mended:
         newest = rows.drop_duplicates(RECORD_ID, keep="last")

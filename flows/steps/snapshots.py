@@ -1,17 +1,30 @@
 """What was known at a moment: records, labels and predictions, as of then."""
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 
 from components.faults import Fault, without_faulty
 from components.history import add_history
+from components.joins import labelled_query
 from components.pipelines import Pipeline
-from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID, to_frame
+from components.records import (
+    EVENT_TIME,
+    KNOWN_TIME,
+    LABEL,
+    LABELS,
+    PREDICTIONS,
+    RECORD_ID,
+    label_schema,
+    to_frame,
+)
 
 if TYPE_CHECKING:
     from components.stores.lake import Lake
@@ -20,6 +33,11 @@ ANCHOR = "_anchor"
 """The file, beside a pipeline's tables, that notes the day of its first record."""
 
 _KNOWN = "known_time <= $as_of"
+_SERVED = (
+    f"{_KNOWN} and event_time >= $since and event_time < $until and channel in ('batch', 'online')"
+)
+_NAMED = ["prediction_id", RECORD_ID, EVENT_TIME, KNOWN_TIME]
+_OF_MADE = "(select * from this semi join made using (record_id))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +126,54 @@ def predictions_made(
     until: pd.Timestamp,
 ) -> pd.DataFrame:
     """Read the serving predictions (batch, online) for events in ``[since, until)``."""
-    where = (
-        f"{_KNOWN} and event_time >= $since and event_time < $until "
-        "and channel in ('batch', 'online')"
-    )
     params = {"as_of": as_of, "since": since, "until": until}
-    return to_frame(lake.read(pipeline.name, "predictions", where=where, params=params))
+    return to_frame(lake.read(pipeline.name, PREDICTIONS, where=_SERVED, params=params))
+
+
+def predictions_labelled(
+    lake: "Lake",
+    pipeline: Pipeline,
+    *,
+    as_of: pd.Timestamp,
+    since: pd.Timestamp,
+    until: pd.Timestamp,
+    age: timedelta | None = None,
+) -> pd.DataFrame:
+    """Read the serving predictions for events in ``[since, until)``, each with its truth.
+
+    The labels pass through DuckDB and are joined there, within a bound of memory: only those of
+    these predictions come back.
+
+    Parameters
+    ----------
+    age : timedelta, optional
+        Take each label as known at this age of the event that was predicted.
+
+    Returns
+    -------
+    DataFrame of shape (n_predictions, n_columns + 1)
+        With `label`, missing where none was known by then; ordered by event time, record and
+        prediction, whatever order the files are in: a sum in another order ends on another
+        last digit.
+
+    """
+    where = f"{_SERVED} order by event_time, record_id, prediction_id"
+    params = {"as_of": as_of, "since": since, "until": until}
+    made = lake.read(pipeline.name, PREDICTIONS, where=where, params=params)
+    labels = lake.open(pipeline.name, LABELS)
+    sql, asked = labelled_query("made", _OF_MADE, as_of=as_of, age=age)
+    with (
+        tempfile.TemporaryDirectory(prefix="driftwheel-truth-") as folder,
+        labels.session(Path(folder)) as session,
+    ):
+        found = session.query(
+            f"select prediction_id, {LABEL} from ({sql})",  # noqa: S608 - constants
+            params=asked,
+            tables={"made": made.select(_NAMED)},
+        )
+    rows = to_frame(made)
+    truth = to_frame(found.cast(_truth_schema(pipeline))).set_index("prediction_id")[LABEL]
+    return rows.assign(**{LABEL: truth.reindex(rows["prediction_id"]).array})
 
 
 def versions_known(
@@ -243,6 +303,10 @@ def first_training(pipeline: Pipeline, anchor: pd.Timestamp) -> pd.Timestamp:
         return anchor + timedelta(days=91)
     stated = pd.Timestamp(pipeline.first_train)
     return stated.tz_localize("UTC") if stated.tzinfo is None else stated.tz_convert("UTC")
+
+
+def _truth_schema(pipeline: Pipeline) -> pa.Schema:
+    return pa.schema([("prediction_id", pa.string()), label_schema(pipeline).field(LABEL)])
 
 
 def _known(

@@ -34,6 +34,11 @@ AGREEMENT = 0.5
 the labels (regression) or of probability (classification)."""
 
 
+APART = 2
+"""All history and a window can be told apart once history is so many times as long: bikeshare,
+refitted every 28 days, has MAE 41.0 with 2, 41.2 with 3, 57.0 where the first choice is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Rows split for a training, and the recipe if one is kept.
@@ -95,16 +100,36 @@ def preprocess(snapshot: Snapshot, pipeline: Pipeline, rival: Rival) -> Prepared
         seen_until=rival.seen_until,
         fair_age=age,
     )
-    return Prepared(split, kept_recipe(pipeline, rival), age)
+    return Prepared(split, kept_recipe(pipeline, rival, snapshot.rows), age)
 
 
-def kept_recipe(pipeline: Pipeline, rival: Rival) -> Recipe | None:
-    """Give the champion's recipe where it still stands in the pipeline file."""
+def kept_recipe(pipeline: Pipeline, rival: Rival, rows: pd.DataFrame) -> Recipe | None:
+    """Give the champion's recipe where it still stands in the pipeline file, and was a choice.
+
+    Windows that held nearly the same rows when the champion was fitted could not be told
+    apart: which of them won was noise, so it is searched again until they can be.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n_labelled, n_columns)
+        What may be learnt from now: its first event says how far history reached back then.
+
+    """
     recipe = rival.recipe
     if recipe is None or pipeline.search == "always":
         return None
     stands = recipe.family in pipeline.candidates and recipe.window in pipeline.windows
-    return recipe if stands else None
+    return recipe if stands and _told_apart(pipeline, rival, rows) else None
+
+
+def _told_apart(pipeline: Pipeline, rival: Rival, rows: pd.DataFrame) -> bool:
+    """Say whether the champion's history was long enough for its windows to differ."""
+    bounded = [window.last for window in pipeline.windows if window.last is not None]
+    if len(pipeline.windows) == 1 or not bounded or rows.empty or rival.seen_until is None:
+        return True
+    reached = rival.seen_until - rows[EVENT_TIME].min()
+    times = 1 if len(bounded) == len(pipeline.windows) else APART
+    return bool(reached >= times * max(bounded))
 
 
 def fit_twin(

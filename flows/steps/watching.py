@@ -90,6 +90,7 @@ def watch(
         as_of=as_of,
         max_age=pipeline.max_age,
         faults=faults,
+        pipeline=pipeline.name,
     )
     failpoint("verdict-computed")
     request = write_down(home, pipeline, verdict, as_of=as_of, clock=clock)

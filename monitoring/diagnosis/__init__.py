@@ -6,7 +6,8 @@ numbers, and the rows they concern. The detectors are our own; where they follow
 their docstring says which.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,14 @@ from components.faults import Fault, write_marks
 from components.pipelines import Pipeline
 from monitoring.diagnosis.arrivals import known_lines
 from monitoring.diagnosis.judging import judge, mark_known
-from monitoring.diagnosis.look import Found, Look, look_at
+from monitoring.diagnosis.look import BACK, Found, Look, look_at
 from monitoring.diagnosis.observed import micro, observe
 from monitoring.diagnosis.words import moment_in_words
 
-__all__ = ["diagnose"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["diagnose", "stood_since"]
 
 _MOST_IDS = 2_000
 """More are kept as marks, a few bytes each."""
@@ -35,6 +39,7 @@ def diagnose(
     as_of: pd.Timestamp,
     since: pd.Timestamp | None = None,
     known: Iterable[Fault] | None = None,
+    accepted: Collection[Fault] = (),
     taken: pd.Timestamp | None = None,
 ) -> tuple[Fault, ...]:
     """Find the data faults of a feed, as far as it was known at a moment.
@@ -56,7 +61,10 @@ def diagnose(
         is judged again, so that the same rows count as clean as when everything is judged.
     known : iterable of Fault, optional
         With `since`: what earlier looks found before it. They are taken as they are, instead of
-        being judged again.
+        being judged again. One that reaches up to `since` stands until the feed is back: what
+        follows is compared with what was before it, which `records` must hold.
+    accepted : collection of Fault, optional
+        Those among `known` that are the new normal: they do not stand.
     taken : Timestamp, optional
         By when everything that the source held has been taken in, if earlier than `as_of`: that
         no row came later says nothing of the feed.
@@ -69,7 +77,9 @@ def diagnose(
 
     """
     with np.errstate(all="ignore"):  # odd values overflow; what comes of them is no fault
-        faults = _faults(records, labels, quarantine, pipeline, as_of, since, known, taken)
+        faults = _faults(
+            records, labels, quarantine, pipeline, as_of, since, known, accepted, taken
+        )
     return tuple(sorted(faults))
 
 
@@ -81,11 +91,14 @@ def _faults(
     as_of: pd.Timestamp,
     since: pd.Timestamp | None,
     known: Iterable[Fault] | None,
+    accepted: Collection[Fault],
     taken: pd.Timestamp | None,
 ) -> list[Fault]:
-    begin = None
+    begin, known = None, None if known is None else tuple(known)
     if since is not None:
-        begin = (since - 2 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
+        open_ = [fault for fault in known or () if fault not in accepted]
+        oldest = stood_since(open_, since, pipeline)
+        begin = (oldest - 2 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
     rows = observe(records, labels, quarantine, pipeline, as_of=as_of, begin=begin)
     look = look_at(rows, pipeline, as_of, taken=taken)
     lines = known_lines(quarantine, as_of)
@@ -95,12 +108,27 @@ def _faults(
         first = int(np.searchsorted(look.start, warm, side="left"))
     if since is not None and known is not None:
         first = int(np.searchsorted(look.start, micro(since) - look.width, side="right"))
-        mark_known(look, known, range(first))
+        mark_known(look, known, range(first), accepted)
     found = judge(look, lines, range(first, len(look.start)))
     faults = [_fault(look, group) for group in _merged(look, found)]
     if since is not None:
         faults = [fault for fault in faults if fault.until > since]
     return faults
+
+
+def stood_since(known: Iterable[Fault], moment: pd.Timestamp, pipeline: Pipeline) -> pd.Timestamp:
+    """Say since when the oldest of some faults stands that may stand at a moment, else then.
+
+    One that ended and was followed by another of its column stands since the first of them.
+    """
+    back = (BACK + 1) * max(
+        pd.Timedelta(pipeline.diagnosis.period or pd.Timedelta(0)), pd.Timedelta(days=1)
+    )
+    oldest = moment
+    for fault in sorted(known, key=lambda fault: fault.until, reverse=True):
+        if fault.until >= oldest - back:
+            oldest = min(oldest, fault.since)
+    return oldest
 
 
 def _merged(look: Look, found: list[tuple[int, Found]]) -> list[list[Found]]:
@@ -135,10 +163,18 @@ def _after(look: Look, row: int) -> int:
     return moment + 1
 
 
+def _between(look: Look, column: str, rows: "NDArray[np.int64]") -> "NDArray[np.int64]":
+    """Take every row with a value between the first and the last of some."""
+    every = np.arange(rows[0], rows[-1] + 1)
+    return every[~look.columns[look.names.index(column)].missing[every]]
+
+
 def _fault(look: Look, group: list[Found]) -> Fault:
     since = min(_stretch(look, one)[0] for one in group)
     until = max(_stretch(look, one)[1] for one in group)
     rows = np.unique(np.concatenate([one.rows for one in group]))
+    if all(one.solid for one in group):
+        rows = _between(look, group[0].column, rows)
     inside = np.searchsorted(look.rows.time, until) - np.searchsorted(look.rows.time, since)
     ids, marks = group[0].ids, ""
     if not ids and 0 < len(rows) < _NEARLY_ALL * inside:

@@ -130,7 +130,8 @@ def _jump(look: Look, clock: Clock, past: "Whole", rows: "Whole", period: int) -
     before = float(clock.usual[past[-1]])
     shift = (before - most) * 24.0 / clock.unit
     shift = (shift + 12.0) % 24.0 - 12.0
-    if abs(abs(shift) - 1.0) < 1e-9 and _clocks_are_set(look, int(look.rows.time[rows[0]])):  # noqa: PLR2004
+    set_ = abs(abs(shift) - 1.0) < 1e-9 and _clocks_are_set(look, int(look.rows.time[rows[0]]))  # noqa: PLR2004
+    if set_ and not _goes_on(look, clock, period, most):
         return None
     # A stretch that was moved reaches into the periods beside it.
     low, high = look.bounds[max(period - 1, 0)], look.bounds[min(period + 2, len(look.start))]
@@ -143,6 +144,13 @@ def _jump(look: Look, clock: Clock, past: "Whole", rows: "Whole", period: int) -
         f"{share_in_words(float(clock.share[past].mean()))} of the rows"
     )
     return Found("clock_jump", look.pipeline.time, evidence, rows, whole=True)
+
+
+def _goes_on(look: Look, clock: Clock, period: int, offset: float) -> bool:
+    """Say whether the clock stood at an offset already in a fault that stands."""
+    since = look.before(period, clock.position)
+    stood = since + np.flatnonzero(look.faulty[since:period, clock.position])
+    return bool(np.any(clock.usual[stood] == offset))
 
 
 def _clocks_are_set(look: Look, moment: int) -> bool:

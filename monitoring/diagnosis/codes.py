@@ -59,7 +59,7 @@ def _moves_in_steps(look: Look, period: int, position: int, past: "Whole") -> bo
     shares = _shares(look, np.append(past, period), position)
     alone = shares[:-1].max(axis=1) >= _ALONE
     here = np.flatnonzero(shares[-1] > 0)
-    fresh = look.last_seen[position][here] < look.first[period]
+    fresh = look.last_seen[position][here] < look.first[look.before(period, position)]
     return bool(alone.mean() >= _MOSTLY_ALONE and len(here) <= 2 and fresh.sum() <= 1)  # noqa: PLR2004 - before and after
 
 
@@ -105,7 +105,8 @@ def _mostly_new(
 
 
 def _unseen(look: Look, period: int, position: int, codes: "Whole") -> "Mask":
-    return np.asarray(look.last_seen[position][codes] < look.first[period])
+    low = look.first[look.before(period, position)]
+    return np.asarray(look.last_seen[position][codes] < low)
 
 
 def _commonest(codes: "Whole") -> "Whole":

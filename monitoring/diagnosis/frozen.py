@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitoring.diagnosis.look import HIGH, HOUR, LEAST_PERIODS, LOW, Found, Look
+from monitoring.diagnosis.look import DAY, HIGH, HOUR, LEAST_PERIODS, LOW, Found, Look
 from monitoring.diagnosis.words import number_in_words, stretch_in_words
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _LEAST_ROWS = 12
 _LEAST_TIME = 10 * HOUR
 _LEAST_RUNS = 30
 """Runs that the reference must hold before their lengths say anything."""
+_MANY_RUNS = 100
+_MANY_DAYS = 35 * DAY
 _MOST_DISTINCT = 3
 _OFTEN = 3
 _WHOLE_FEED = 0.6
@@ -119,11 +121,11 @@ def _lively(look: Look, period: int) -> int:
 
 def _candidates(look: Look, period: int) -> list[int]:
     """Name the columns with a run longer than those of the periods before it touched."""
-    low = int(look.first[period])
+    low, taught = look.teaches(period)
     longest = look.longest[period]
     if longest.max(initial=0) < _LEAST_ROWS or period - low < LEAST_PERIODS:
         return []
-    before = np.where(look.faulty[low:period], 0, look.longest[low:period])
+    before = np.where(taught, look.longest[low:period], 0)
     # A run that began before this period touches one before it too.
     usual = np.sort(before, axis=0)[len(before) // 2]
     long = np.flatnonzero((longest >= _LEAST_ROWS) & (longest > usual))
@@ -134,7 +136,8 @@ def _candidates(look: Look, period: int) -> list[int]:
 def _in_column(look: Look, period: int, position: int) -> Found | None:
     runs = look.runs[position]
     low, high = look.start[period], look.start[period] + look.width
-    begin, end = np.searchsorted(runs.begun, [low - look.reach, high])
+    since = look.start[look.before(period, position)] - look.reach
+    begin, end = np.searchsorted(runs.begun, [since, high])
     near = slice(begin, end)
     ends = runs.begun[near] + runs.lasted[near]
     here = begin + np.flatnonzero((ends >= low) & (runs.code[near] >= 0))
@@ -149,11 +152,14 @@ def _in_column(look: Look, period: int, position: int) -> Found | None:
         return None
     longest, longest_time = int(runs.length[past].max()), int(runs.lasted[past].max())
     numbers = look.columns[position].numbers is not None
-    if not _too_long(runs, run, past, look.columns[position].distinct if numbers else None):
+    span = int(runs.begun[run] - runs.begun[past[0]])
+    told = position == look.target and len(past) >= _MANY_RUNS and span >= _MANY_DAYS
+    distinct = look.columns[position].distinct if numbers else None
+    if not _too_long(runs, run, past, distinct, alternates=told):
         return None
     rows = np.sort(runs.order[runs.first[run] : runs.first[run] + length])
     rows = rows[(rows >= look.bounds[period]) & (rows < look.bounds[period + 1])]
-    tail = period > 0 and runs.begun[run] < low and bool(look.faulty[period - 1, :-1].all())
+    tail = period > 0 and runs.begun[run] < low and _spoiled(look, period - 1)
     if not len(rows) or (tail and len(rows) < (look.bounds[period + 1] - look.bounds[period]) / 4):
         return None  # of a day whose rows are set aside whole, the last equal values stay
     value = look.columns[position].distinct[runs.code[run]]
@@ -164,6 +170,10 @@ def _in_column(look: Look, period: int, position: int) -> Found | None:
         f"equal values in a row, over {longest_time / HOUR:.1f} hours"
     )
     return Found("frozen", look.names[position], evidence, rows)
+
+
+def _spoiled(look: Look, period: int) -> bool:
+    return bool(look.target and look.faulty[period, :-1].all())
 
 
 def _reference(look: Look, period: int, position: int, runs: Runs, run: int) -> "Whole":
@@ -182,11 +192,19 @@ def _reference(look: Look, period: int, position: int, runs: Runs, run: int) -> 
     return np.asarray(earlier[ok])
 
 
-def _too_long(runs: Runs, run: int, past: "Whole", numbers: "NDArray[np.float64] | None") -> bool:
+def _too_long(
+    runs: Runs,
+    run: int,
+    past: "Whole",
+    numbers: "NDArray[np.float64] | None",
+    *,
+    alternates: bool = False,
+) -> bool:
     """Compare a run with the longest of the reference, in rows and in time.
 
     A number at the end of its range (100 % of humidity) may stay there for as long as it rains;
-    one that lies outside of all that occurred has nothing that it could be compared with.
+    one that lies outside of all that occurred has nothing that it could be compared with. A label
+    that `alternates`, in many runs, does not stay by its nature as a flag does.
     """
     length, lasted = runs.length[run], runs.lasted[run]
     longest, longest_time = runs.length[past].max(), runs.lasted[past].max()
@@ -194,7 +212,7 @@ def _too_long(runs: Runs, run: int, past: "Whole", numbers: "NDArray[np.float64]
     share = weights[runs.code[run]] / weights.sum() if runs.code[run] < len(weights) else 0.0
     few = np.count_nonzero(weights) <= _MOST_DISTINCT
     # A value that fills most rows (no rain, no holiday) stays for long by its nature.
-    factor = 3.0 if few or share > 1 / 3 else 1.5
+    factor = (2.0 if alternates else 3.0) if few or share > 1 / 3 else 1.5
     if numbers is not None:
         before = numbers[runs.code[past]]
         value, low, high = numbers[runs.code[run]], before.min(), before.max()

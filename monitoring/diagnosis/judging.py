@@ -1,6 +1,6 @@
 """Judge period after period, each against the clean ones before it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,10 +76,11 @@ def judge(look: Look, lines: pd.DataFrame, judged: range) -> list[tuple[int, Fou
     unreadable = unreadable_lines(look, lines) if len(lines) else lines
     begin = judged.start if judged else len(look.start)
     # Of what is not judged, only the reference of what is counts.
-    asked = int(look.first[begin]) if judged else begin
+    asked = _asked_from(look, begin) if judged else begin
     look.unasked = range(asked, begin)
     _remember_all(look, range(asked))
     for period in range(asked, len(look.start)):
+        look.stand(period)
         _take_in(look, period)
         if period >= begin:
             here = _judge_one(look, period, unreadable)
@@ -93,8 +94,20 @@ def judge(look: Look, lines: pd.DataFrame, judged: range) -> list[tuple[int, Fou
     return [*kept, *((-1, one) for one in gaps if not _beside_jump(look, one, kept))]
 
 
-def mark_known(look: Look, known: Iterable[Fault], periods: range) -> None:
-    """Mark what earlier looks found in some periods: it teaches nothing, and is not judged."""
+def _asked_from(look: Look, begin: int) -> int:
+    """Say where the reference begins of the first period to be judged."""
+    for period in range(begin + 1):
+        look.stand(period)
+    return int(look.first[look.begun[begin].min()])
+
+
+def mark_known(
+    look: Look, known: Iterable[Fault], periods: range, accepted: Collection[Fault] = ()
+) -> None:
+    """Mark what earlier looks found in some periods: it teaches nothing, and is not judged.
+
+    What nobody `accepted` stands until the feed is back, however long that takes.
+    """
     rows = look.rows
     last = int(look.bounds[periods.stop])
     for fault in known:
@@ -109,6 +122,8 @@ def mark_known(look: Look, known: Iterable[Fault], periods: range) -> None:
         )
         if _wanted(look, told) and fault.fault not in ("missing_period", "id_burst"):
             _mark(look, told)
+            marked = look.normal if fault in accepted else look.held
+            _mark(look, told, marked)
 
 
 def _prepare(look: Look) -> None:
@@ -187,7 +202,7 @@ def _accepted(look: Look, period: int, found: list[Found]) -> list[Found]:
         if named is not None and look.faulty[period, named] and not one.whole:
             continue
         if look.target == named and one.fault != "labels_broken":
-            told = Found("labels_broken", one.column, f"{one.fault}: {one.evidence}", one.rows)
+            told = replace(one, fault="labels_broken", evidence=f"{one.fault}: {one.evidence}")
         else:
             told = one
         if _wanted(look, told):
@@ -201,16 +216,17 @@ def _wanted(look: Look, one: Found) -> bool:
     return one.fault not in ignored and f"{one.fault}:{one.column}" not in ignored
 
 
-def _mark(look: Look, one: Found) -> None:
+def _mark(look: Look, one: Found, marked: "Mask | None" = None) -> None:
     """Mark the periods that a fault spoils, so that they teach nothing."""
     if not len(one.rows):
         return
+    marked = look.faulty if marked is None else marked
     periods = np.unique(np.searchsorted(look.bounds, one.rows, side="right") - 1)
     if one.whole:
-        look.faulty[periods, : look.target] = True
+        marked[periods, : look.target] = True
     for column in () if one.whole else (one.column, *one.also):
         if column in look.names:
-            look.faulty[periods, look.names.index(column)] = True
+            marked[periods, look.names.index(column)] = True
 
 
 def _all_spoiled(look: Look, period: int) -> bool:
@@ -240,8 +256,8 @@ def _suspects(look: Look, period: int, unreadable: pd.DataFrame) -> "Whole":
 
 def _usual_novelty(look: Look, period: int) -> "NDArray[np.float64]":
     """Give the highest share but one of values never seen, over the clean reference."""
-    low = int(look.first[period])
-    past = np.where(look.faulty[low:period], np.nan, look.novel[low:period])
+    low, taught = look.teaches(period)
+    past = np.where(taught, look.novel[low:period], np.nan)
     if len(past) < LEAST_PERIODS:
         return np.full(past.shape[1], np.nan)
     past = np.sort(np.nan_to_num(past, nan=-1.0), axis=0)
@@ -250,12 +266,12 @@ def _usual_novelty(look: Look, period: int) -> "NDArray[np.float64]":
 
 def _take_in(look: Look, period: int) -> None:
     """Count how much of a period the clean reference never held."""
-    span, low = look.span(period), look.first[period]
+    span, low = look.span(period), look.first[look.begun[period]]
     for position, column in enumerate(look.columns):
         codes = column.codes[span]
         given = codes[codes >= 0]
         if len(given):
-            look.novel[period, position] = np.mean(look.last_seen[position][given] < low)
+            look.novel[period, position] = np.mean(look.last_seen[position][given] < low[position])
 
 
 def _remember_all(look: Look, periods: range) -> None:
@@ -269,10 +285,10 @@ def _remember_all(look: Look, periods: range) -> None:
 
 
 def _remember(look: Look, period: int) -> None:
-    """Take what a clean period held into what has been seen."""
+    """Take what a clean period held into what has been seen, once the feed is back."""
     span = look.span(period)
     for position, column in enumerate(look.columns):
-        if not look.faulty[period, position]:
+        if not look.faulty[period, position] and not look.stands(period, position):
             codes = column.codes[span]
             look.last_seen[position][codes[codes >= 0]] = period
 

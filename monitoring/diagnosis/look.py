@@ -1,8 +1,9 @@
 """What a detector looks at: the rows by period, and what was normal before each of them.
 
 A period is compared with the clean periods of the trailing reference only. Once a period is
-found faulty in a column, that column of it teaches nothing; a reference with too few clean
-periods judges nothing, so that a change which stays becomes the new normal in the end.
+found faulty in a column, that column of it teaches nothing, and while the fault may still stand
+the periods after it are compared with the reference of the first one. What nobody knows of ends
+so after a whole reference: nothing is judged then, and a change which stayed is the new normal.
 """
 
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ LEAST_PERIODS = 7
 
 _ROWS_OF_A_PERIOD = 20
 _DAYS_OF_A_PERIOD = (1, 2, 4, 7, 14, 28)
+BACK = 3
+"""So many periods without it, and a fault stands no longer: the feed is back."""
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 LOW, MIDDLE, HIGH = 0, 2, 4
 
@@ -53,6 +56,9 @@ class Found:
         The records it concerns, where they are known by id alone.
     also : tuple of str
         Other columns that the same cause spoils in these rows.
+    solid : bool
+        Whether every value of the column between the first and the last of the rows is spoiled,
+        those too that look normal.
 
     """
 
@@ -64,6 +70,7 @@ class Found:
     whole: bool = False
     ids: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    solid: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +88,12 @@ class Look:
     novel : ndarray of float64, shape (n_periods, n_columns)
         Share of the values that the clean reference did not hold; filled as periods are judged.
     faulty : ndarray of bool, shape (n_periods, n_columns)
+    normal : ndarray of bool, shape (n_periods, n_columns)
+        Faulty once, and accepted by a person: it teaches nothing, and does not stand.
+    begun : ndarray of int64, shape (n_periods, n_columns)
+        The period in which the fault began that may still stand; the period itself where none is.
+    held : ndarray of bool, shape (n_periods, n_columns)
+        Whether that fault is known to be open, so that it stands however old it is.
     taken : int
         By when everything that the source held was taken in, in microseconds.
     last_seen : list of ndarray of int64
@@ -102,6 +115,9 @@ class Look:
     quantiles: "Floats"
     novel: "Floats"
     faulty: "Mask"
+    normal: "Mask"
+    begun: "Whole"
+    held: "Mask"
     last_seen: "list[Whole]"
     first: "Whole"
     shares: "dict[int, Floats]" = field(default_factory=dict)
@@ -134,10 +150,58 @@ class Look:
 
     def clean(self, period: int, column: int | None = None) -> "Whole":
         """List the clean periods before one: in a column, or in half of the features."""
-        low = int(self.first[period])
-        bad = self.faulty[low:period]
-        spoiled = bad[:, :-1].mean(axis=1) > 1 / 2 if column is None else bad[:, column]
+        end = self.before(period, column)
+        low = int(self.first[end])
+        bad = self.faulty[low:end]
+        if column is not None:
+            spoiled = bad[:, column]
+        else:
+            spoiled = 2 * np.count_nonzero(bad[:, :-1], axis=1) > self.target
         return low + np.flatnonzero(~spoiled)
+
+    def before(self, period: int, column: int | None = None) -> int:
+        """Say before which period the reference ends: that in which a fault began that stands.
+
+        For all columns it is the fault of more than half of the features.
+        """
+        if column is not None:
+            return int(self.begun[period, column])
+        ordered = np.sort(self.begun[period, : self.target])
+        return int(ordered[self.target // 2]) if self.target else period
+
+    def stands(self, period: int, column: int) -> bool:
+        """Say whether a fault of a column that began before a period may still stand in it."""
+        return bool(self.begun[period, column] < period)
+
+    def stand(self, period: int) -> None:
+        """Find out which faults of the periods before may still stand in one."""
+        low = int(np.searchsorted(self.start, self.start[period] - BACK * self.width))
+        bad = self.faulty[low:period] & ~self.normal[low:period]
+        self.begun[period] = period
+        if not bad.any():
+            return
+        last = period - 1 - bad[::-1].argmax(axis=0)
+        each = np.arange(bad.shape[1])
+        begun, held = self.begun[last, each], self.held[last, each]
+        young = self.start[period] - self.start[begun] <= self.reach
+        stands = bad.any(axis=0) & (held | young)
+        self.begun[period] = np.where(stands, begun, period)
+        self.held[period] |= stands & held
+
+    def teaches(self, period: int) -> "tuple[int, Mask]":
+        """Mark which column of which period before one belongs to its clean reference.
+
+        Returns
+        -------
+        int, ndarray of bool, shape (n, n_columns)
+            The first period of the mask; the last is the one before `period`.
+
+        """
+        begun = self.begun[period]
+        first = self.first[begun]
+        low = int(first.min(initial=period))
+        at = np.arange(low, period)[:, None]
+        return low, (at >= first) & (at < begun) & ~self.faulty[low:period]
 
     def rows_of(self, periods: "Whole") -> "Whole":
         """List the rows of some periods, ascending."""
@@ -163,8 +227,8 @@ class Look:
             NaN in a column with too few clean periods.
 
         """
-        low = int(self.first[period])
-        past = np.where(self.faulty[low:period, :, None], np.nan, self.quantiles[low:period])
+        low, taught = self.teaches(period)
+        past = np.where(taught[:, :, None], self.quantiles[low:period], np.nan)
         middle = middle_of(past)
         return np.stack([middle, 1.4826 * middle_of(np.abs(past - middle))])
 
@@ -211,6 +275,9 @@ def look_at(
         quantiles=np.full((*shape, len(LEVELS)), np.nan),
         novel=np.full(shape, np.nan),
         faulty=np.zeros(shape, dtype=bool),
+        normal=np.zeros(shape, dtype=bool),
+        begun=np.repeat(np.arange(len(starts))[:, None], len(columns), axis=1),
+        held=np.zeros(shape, dtype=bool),
         last_seen=[np.full(len(column.distinct), -1, np.int64) for column in columns],
         first=np.searchsorted(starts * width, starts * width - reach, side="left"),
     )

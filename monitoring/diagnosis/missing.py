@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _RISE = 0.2
+_STILL = 0.05
+"""While a fault stands a smaller rise says that it goes on."""
 _ABOVE_WORST = 0.1
 _LEAST_NULLS = 4
 _STEADY = 0.02
@@ -30,10 +32,12 @@ def find_nulls(look: Look, period: int) -> list[Found]:
     """Find the columns whose share of missing values rose by at least 20 points.
 
     It must also lie above every clean period of the reference, for some columns miss a tenth
-    on one day and all on another by their nature.
+    on one day and all on another by their nature. Where they rose already and the feed is not
+    back, five points do.
     """
     share = look.nulls[period]
-    suspects = np.flatnonzero(share[:-1] >= _RISE)
+    stands = look.begun[period] < period
+    suspects = np.flatnonzero((share >= np.where(stands, _STILL, _RISE))[:-1])
     found = []
     for position in suspects:
         past = look.nulls[look.clean(period, int(position)), position]
@@ -86,10 +90,15 @@ def _nulls_of(look: Look, period: int, position: int, past: "Floats") -> Found |
     rows = span.start + np.flatnonzero(look.columns[position].missing[span])
     # One odd period among many must not blind the detector to the next.
     worst = float(np.sort(past)[-2])
-    rise = min(_RISE, 1.0 - usual - 1e-9) - 1e-9
-    if len(rows) < _LEAST_NULLS or share - usual < rise or usual > _MOSTLY_FILLED:
+    stands = _rose(look, period, position)
+    rise = min(_STILL if stands else _RISE, 1.0 - usual - 1e-9) - 1e-9
+    if (
+        len(rows) < (1 if stands else _LEAST_NULLS)
+        or share - usual < rise
+        or usual > _MOSTLY_FILLED
+    ):
         return None
-    above = max(_ABOVE_WORST, 3.0 * float(past.std()))
+    above = max(_STILL if stands else _ABOVE_WORST, 3.0 * float(past.std()))
     if share < min(worst + above, _ALL) or (share >= _ALL and worst >= _ALL):
         return None
     evidence = (
@@ -105,6 +114,17 @@ def _nulls_of(look: Look, period: int, position: int, past: "Floats") -> Found |
     name = "column_missing" if gone else "nulls"
     tail = "; no value came since" if gone else ""
     return Found(name, look.names[position], evidence + tail, rows)
+
+
+def _rose(look: Look, period: int, position: int) -> bool:
+    """Say whether the share of missing values was above its usual level since a fault began."""
+    if not look.stands(period, position):
+        return False
+    since = look.before(period, position)
+    stood = since + np.flatnonzero(look.faulty[since:period, position])
+    past = look.clean(period, position)
+    before = float(np.median(look.nulls[past, position]))
+    return bool(np.median(look.nulls[stood, position]) - before >= _RISE / 2)
 
 
 def find_gaps(look: Look, judged: range) -> list[Found]:

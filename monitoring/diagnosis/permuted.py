@@ -81,8 +81,10 @@ def _moves(misfit: "Floats") -> list[tuple[int, int]]:
     mine, theirs = linear_sum_assignment(cost)
     moved = [(int(i), int(j)) for i, j in zip(mine, theirs, strict=True) if i != j]
     foreign = [i for i, _ in moved if misfit[i, i] >= _FOREIGN]
-    unexplained = [i for i, j in moved if misfit[i, j] >= _OWN]
     gain = sum(min(misfit[i, i], _CAP) - min(misfit[i, j], _CAP) for i, j in moved)
+    # Where much is gained it is enough that no value is foreign where it is said to belong.
+    own = _FOREIGN if gain >= 2 * _GAIN else _OWN
+    unexplained = [i for i, j in moved if misfit[i, j] >= own]
     allowed = len(moved) // 5  # one falls off the end of a long shift
     enough = len(foreign) >= max(2, len(moved) / 2) and len(unexplained) <= allowed
     return moved if enough and gain >= _GAIN else []

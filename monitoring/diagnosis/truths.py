@@ -75,7 +75,8 @@ def _new_kind(look: Look, period: int) -> list[Found]:
     if len(past) < LEAST_PERIODS:
         return []
     codes = look.columns[look.target].codes[span]
-    new = (codes >= 0) & (look.last_seen[look.target][codes] < look.first[period])
+    low = look.first[look.before(period, look.target)]
+    new = (codes >= 0) & (look.last_seen[look.target][codes] < low)
     rows = span.start + np.flatnonzero(new)
     if len(rows) < _LEAST_ROWS:
         return []
@@ -98,6 +99,10 @@ def _reversed(look: Look, period: int) -> list[Found]:
     if len(past) < 3 * LEAST_PERIODS:
         return []
     usual = look.relation[past]
+    stands = look.stands(period, look.target) and _stood_reversed(look, period)
+    # How far it can go on a clean day is not seen in a few periods.
+    young = 0 if len(past) < _MANY else 1
+    below = (1.0 + _BELOW) * max(1.0, _MANY / len(past)) ** 0.5 - 1.0
     for days in (1, 3):
         low = period - days + 1
         here = look.relation[max(low, 0) : period + 1]
@@ -108,11 +113,16 @@ def _reversed(look: Look, period: int) -> list[Found]:
         ):
             continue
         pooled = np.convolve(usual, np.ones(days) / days, mode="valid")
-        middle, lowest = float(np.median(pooled)), float(np.sort(pooled)[1])
+        middle, lowest = float(np.median(pooled)), float(np.sort(pooled)[young])
         now = float(here.mean())
-        if middle < _CLEAR or now > min(-_REVERSED * middle, lowest - _BELOW * (middle - lowest)):
+        enough = 0.5 if stands else 1.0  # what goes on needs less than what begins
+        least = min(-_REVERSED * middle, lowest - below * (middle - lowest)) * enough
+        if middle < _CLEAR or now > least:
             continue
         days_off = low + np.flatnonzero(here < 0)
+        if stands:  # a day between two that are reversed is not told from them by itself
+            off = look.faulty[:period, look.target]
+            days_off = np.arange(int(np.flatnonzero(off)[-1]) + 1, period + 1)
         rows = look.rows_of(days_off)
         rows = rows[~np.isnan(look.rows.label[rows])]
         evidence = (
@@ -122,6 +132,14 @@ def _reversed(look: Look, period: int) -> list[Found]:
         )
         return [Found("labels_broken", look.pipeline.target, evidence, rows)]
     return []
+
+
+def _stood_reversed(look: Look, period: int) -> bool:
+    """Say whether the labels said the opposite since the fault that stands began."""
+    since = look.before(period, look.target)
+    stood = look.relation[since:period][look.faulty[since:period, look.target]]
+    stood = stood[~np.isnan(stood)]
+    return bool(len(stood) and stood.mean() < 0)
 
 
 def _look_back(look: Look) -> None:
@@ -136,13 +154,14 @@ def _look_back(look: Look) -> None:
 
 def is_doubtful(look: Look, period: int) -> bool:
     """Say whether the features of a period are too faulty to hold the labels against."""
-    spoiled = look.faulty[period]
-    return bool(spoiled[look.target] or (look.target and spoiled[:-1].mean() > 1 / 4))
+    spoiled = look.faulty[period, : look.target]
+    return bool(look.target and spoiled.mean() > 1 / 4)
 
 
 _CLEAR = 0.1
 _REVERSED = 0.4
 _BELOW = 0.9
+_MANY = 42
 
 
 def agreements(look: Look, period: int, *, begins: bool = False, until: int | None = None) -> None:

@@ -63,6 +63,8 @@ _FOLLOWS = 0.9
 _LARGE = 10.0
 _OBVIOUS = 50.0
 _FEW_ATOMS = 12
+_SOLID = 0.7
+_SURELY = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _unit_of(look: Look, period: int, position: int) -> Found | None:
     if len(rows) < _LEAST_ROWS or not np.any(numbers[rows]):
         return None
     measure = measure_of(look, period, position, past)
-    rows = measure.off(rows)
+    every, rows = rows, measure.off(rows)
     given = measure.fit(numbers[rows], rows)
     if not given.rejects():
         return None
@@ -130,13 +132,20 @@ def _unit_of(look: Look, period: int, position: int) -> Found | None:
     if not cured:
         return None
     unit = min(cured)[2]
+    plain = len(rows) == len(every) or max(unit.scale, 1 / unit.scale) >= _OBVIOUS
+    surely = plain and (given.outside or given.level >= _SURELY)
+    if len(past) < 3 * LEAST_PERIODS and not surely:
+        return None  # how far values can go on a clean day is not seen in a few periods
     middle, meant = float(np.median(numbers[rows])), float(np.median(unit.back(numbers[rows])))
     evidence = (
         f"median {middle:.4g} in {len(rows)} rows from "
         f"{moment_in_words(int(look.rows.time[rows[0]]))}, where {measure.expected:.4g} was usual "
         f"in the {len(past)} periods before: {unit.name} what is meant, for it would be {meant:.4g}"
     )
-    return Found("unit_changed", look.names[position], evidence, rows)
+    # Small values a hundredfold still look normal; that a feed changes its unit by turns is rare.
+    between = np.count_nonzero((every >= rows[0]) & (every <= rows[-1]))
+    solid = len(rows) >= _SOLID * int(between)
+    return Found("unit_changed", look.names[position], evidence, rows, solid=solid)
 
 
 def measure_of(look: Look, period: int, position: int, past: "Whole") -> "Measure":

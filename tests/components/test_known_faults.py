@@ -21,6 +21,7 @@ from components.known_faults import (
     fold,
     over_at,
     read_faults,
+    stayed_at,
     without_records,
     write_faults,
 )
@@ -154,6 +155,15 @@ def test_the_feed_is_clean_after_two_windows() -> None:
     assert over_at(known, day(17.9), window=WEEK) == []
     assert [one.fault.column for one in over_at(known, day(18), window=WEEK)] == ["heat"]
     assert len(over_at(known, day(19), window=WEEK)) == 2
+
+
+def test_what_has_stood_for_a_whole_reference_is_told_from_what_is_over() -> None:
+    known = looks((4, [fault(3, 4)]), (40, [fault(12, 40, column="rain")]))
+    asked = {"window": WEEK, "reference": 4 * WEEK}
+
+    assert [one.fault.column for one in stayed_at(known, day(40), **asked)] == ["rain"]
+    assert stayed_at(known, day(47), **asked) == []
+    assert stayed_at(known, day(40), window=WEEK, reference=5 * WEEK) == []
 
 
 def test_nothing_ends_before_it_was_found() -> None:

@@ -7,7 +7,7 @@ from components.faults import Fault
 from components.known_faults import Faults
 from components.pipelines.spec import Policy
 from monitoring.measurements import Measurement
-from monitoring.policies import History, WindowFacts, judge
+from monitoring.policies import History, WindowFacts, blocked, judge
 from monitoring.windows import Window
 
 START = pd.Timestamp("2026-01-01", tz="UTC")
@@ -241,6 +241,14 @@ def test_no_policy_asks_for_a_retraining_while_the_data_is_broken(policy, faults
     assert "frozen in price: 7 in all 24 rows" in verdict.reason
     for fault in faults.found:
         assert f"{fault.fault} in {fault.column}: {fault.evidence}" in verdict.reason
+
+
+def test_a_blocked_training_names_what_to_say_next():
+    words = blocked([BROKEN], "prices")
+    assert "`driftwheel diagnose prices`" in words
+    ending = f"`driftwheel resolve prices {BROKEN.key} --accept|--discard|--reingest --reason …`"
+    assert ending in words
+    assert "resolve prices FAULT" in blocked([BROKEN, OVER], "prices")
 
 
 @pytest.mark.parametrize(

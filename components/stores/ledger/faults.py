@@ -12,6 +12,7 @@ from components.faults import Fault
 from components.known_faults import (
     AUTO,
     CLEAN,
+    STAYED,
     Ending,
     KnownFault,
     Sight,
@@ -23,6 +24,7 @@ from components.known_faults import (
     from_plain,
     in_words,
     over_at,
+    stayed_at,
     without_records,
 )
 from components.stores.ledger.connecting import Database
@@ -121,15 +123,32 @@ class FaultBook:
         return changed
 
     def end_clean_faults(
-        self, pipeline: str, *, window: pd.Timedelta, as_of: datetime, now: datetime
+        self,
+        pipeline: str,
+        *,
+        window: pd.Timedelta,
+        reference: pd.Timedelta,
+        as_of: datetime,
+        now: datetime,
     ) -> tuple[KnownFault, ...]:
-        """Discard the open faults of which the feed has been clean for two windows."""
+        """Discard the open faults of which the feed has been clean for two windows.
+
+        Accept those that have stood for a whole reference.
+        """
         moment = pd.Timestamp(as_of).as_unit("us")
         with self._database.writing() as connection:
-            over = over_at(everything(connection, pipeline), moment, window=window)
-            return tuple(
-                _end(connection, pipeline, one, "discarded", AUTO, CLEAN, as_of, now)
-                for one in over
+            known = everything(connection, pipeline)
+            over = over_at(known, moment, window=window)
+            stayed = stayed_at(known, moment, window=window, reference=reference)
+            return (
+                *(
+                    _end(connection, pipeline, one, "discarded", AUTO, CLEAN, as_of, now)
+                    for one in over
+                ),
+                *(
+                    _end(connection, pipeline, one, "accepted", AUTO, STAYED, as_of, now)
+                    for one in stayed
+                ),
             )
 
 

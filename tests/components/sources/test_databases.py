@@ -94,6 +94,14 @@ def test_a_row_that_is_updated_in_place_is_known_when_it_says(shop, over):
     assert (row["price"], row["known_time"]) == (99.0, utc("2011-02-01"))
 
 
+def test_a_label_that_an_update_fills_in_is_not_known_before_the_update(shop, over):
+    pipeline = over(updated="changed")
+    shop.execute("UPDATE orders SET count = 5, changed = timestamp '2011-02-01' WHERE id = 3")
+    assert "3" not in labels_of(pipeline, "2011-01-31 23:00")
+    found = deliver(pipeline, as_of=utc("2011-02-01")).labels.set_index("record_id")
+    assert tuple(found.loc["3", ["known_time", "label"]]) == (utc("2011-02-01"), 5.0)
+
+
 def test_labels_of_their_own_are_known_at_their_own_time_and_corrected(shop, over):
     pipeline = over(
         label_delay=None,

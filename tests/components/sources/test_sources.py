@@ -329,3 +329,15 @@ def test_half_hours_that_stand_twice_in_elec2_are_set_aside(datasets: Path) -> N
     assert len(by_time.quarantine) == 96
     by_number = deliver(stated.model_copy(update={"id": "seq"}), as_of=utc("1999-01-01"))
     assert len(by_number.records) == 45_312
+
+
+def test_a_first_label_is_not_known_before_the_version_that_brings_it(tmp_path: Path) -> None:
+    text = (
+        "id,at,changed,temp,count\n"
+        "a,2011-01-01,2011-01-01,1,\na,2011-01-01,2011-01-09,1,7\n"  # filled in late
+        "b,2011-01-01,2011-01-01,2,8\nb,2011-01-01,2011-01-09,3,8\n"  # known since its delay
+    )
+    pipeline = pipeline_of(write(tmp_path, text), id="id", updated="changed", task="regression")
+    assert set(deliver(pipeline, as_of=utc("2011-01-08")).labels["record_id"]) == {"b"}
+    labels = deliver(pipeline, as_of=utc("2011-01-09")).labels.set_index("record_id")
+    assert labels["known_time"].to_dict() == {"a": utc("2011-01-09"), "b": utc("2011-01-02")}

@@ -46,7 +46,7 @@ def pipeline_of(folder: Path, *, updated: bool) -> Pipeline:
 def rows_of(draw: st.DrawFn, *, updated: bool) -> list[str]:
     """Rows that do not contradict each other; some of them break a rule."""
     lines = []
-    for number in range(draw(st.integers(1, 6))):
+    for number in range(draw(st.integers(1, 12))):
         versions = draw(st.integers(1, 3)) if updated else 1
         label = draw(st.sampled_from(["", "7", "many"]))
         for version in range(versions):
@@ -78,7 +78,7 @@ def content(lake: Lake) -> list[pd.DataFrame]:
 def deliveries_of(draw: st.DrawFn, *, updated: bool) -> tuple[list[str], list[list[str]]]:
     """Rows, and the same in some files, in any order, some of them again."""
     rows = draw(rows_of(updated=updated))
-    shuffled = draw(st.permutations(rows + draw(st.lists(st.sampled_from(rows), max_size=4))))
+    shuffled = draw(st.permutations(rows + draw(st.lists(st.sampled_from(rows), max_size=8))))
     cuts = sorted(draw(st.lists(st.integers(0, len(shuffled)), max_size=2)))
     edges = [0, *cuts, len(shuffled)]
     return rows, [shuffled[a:b] for a, b in itertools.pairwise(edges)]
@@ -114,13 +114,13 @@ def sorted_rows(lake: Lake, table: str) -> list[str]:
     return sorted(map(str, lake.read("bikes", table).to_pylist()))
 
 
-@settings(max_examples=120, **QUIET)
+@settings(max_examples=60, **QUIET)
 @given(DELIVERED)
 def test_any_split_order_and_repetition_gives_the_same_tables(given_: Given) -> None:
     compare(MemoryLake, given_)
 
 
-@settings(max_examples=8, **QUIET)
+@settings(max_examples=6, **QUIET)
 @given(DELIVERED)
 def test_on_disk_it_ends_the_same_too(given_: Given) -> None:
     compare(Lake, given_)

@@ -6,10 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.faults import Fault
 from components.stores.ledger import Outcome
+from flows.steps import scoring
+from flows.steps.erasing import erase
 from flows.steps.in_charge import versions_for
 from flows.steps.rivals import NAIVE, open_rival
 from flows.steps.scoring import Scored, prediction_id, score
+from flows.steps.snapshots import take_snapshot
 
 
 def under_care(care, day) -> None:
@@ -149,3 +153,121 @@ def test_no_model_answers_a_record_whose_label_it_may_have_learnt(day) -> None:
     labelled = moments + pd.Timedelta("1D")
     answered = versions_for(promotions, moments, labelled, as_of=day(50)).tolist()
     assert answered == [NAIVE, "1", "1"]
+
+
+def test_who_was_erased_while_a_run_scored_is_not_written_by_it(trained, day, monkeypatch) -> None:
+    trained.ingest(day(62))
+    gone = trained.rows("records").sort_values("event_time")["record_id"].iloc[-3]
+    answers = scoring._answers
+
+    def meanwhile(*given):
+        found = answers(*given)
+        erase(
+            trained.home,
+            trained.pipeline,
+            ids=[gone],
+            reason="asked",
+            who="Ada",
+            now=trained.clock(),
+        )
+        return found
+
+    monkeypatch.setattr(scoring, "_answers", meanwhile)
+    done = score(trained.home, trained.pipeline, as_of=day(62))
+    made = trained.rows("predictions")
+    assert done.rows == len(made) == 24
+    assert gone not in set(made["record_id"])
+
+
+HEAT_BEFORE = {"last": "heat"}
+
+
+def spoil(care, day) -> Fault:
+    """Let a person's ledger say that the heat of day 60 was wrong, known since."""
+    fault = Fault(day(60), day(61), "unit_changed", "heat", "in another unit", 8)
+    care.ledger.record_faults(
+        care.name, [fault], as_of=day(62), now=care.clock(), count=lambda _: 8, flow_run_id=""
+    )
+    return fault
+
+
+def test_history_of_what_is_scored_sees_nothing_of_what_a_fault_spoils(
+    care, day, world, monkeypatch
+) -> None:
+    care.change(history=[HEAT_BEFORE, {"mean": "heat", "over": "2d"}])
+    under_care(care, day)
+    rows = world()
+    rows.loc[60 * 8 : 60 * 8 + 7, "heat"] = 1e6
+    care.write(rows)
+    care.ingest(day(62))
+    fault = spoil(care, day)
+    seen = {}
+
+    def answers(home, pipeline, version, rows, as_of):
+        seen.update(rows.set_index("event_time").to_dict("index"))
+        return real(home, pipeline, version, rows, as_of)
+
+    real = scoring._answers
+    monkeypatch.setattr(scoring, "_answers", answers)
+    done = score(care.home, care.pipeline, as_of=day(62))
+    assert done.stood_in == 8
+    made = care.rows("predictions").set_index("event_time")
+    spoiled = (made.index >= fault.since) & (made.index < fault.until)
+    assert made["fallbacks"].notna().tolist() == spoiled.tolist()
+    first_after = seen[day(61)]
+    assert first_after["heat_last"] == rows.loc[60 * 8 - 1, "heat"]
+    of_history = [one for row in seen.values() for name, one in row.items() if "heat_" in name]
+    assert max(of_history) < 10
+    # The same values that a training as of then learns from.
+    taken = take_snapshot(care.home.lake, care.pipeline, as_of=day(62), aside=(fault,)).rows
+    for _, row in taken[taken["event_time"] >= day(59.5)].iterrows():
+        if row["event_time"] in seen:
+            assert seen[row["event_time"]]["heat_last"] == row["heat_last"]
+
+
+def test_the_past_is_read_once_however_many_versions_answer(retrained, day, monkeypatch) -> None:
+    reads = []
+    real = scoring.versions_known
+    monkeypatch.setattr(
+        scoring, "versions_known", lambda *a, **k: reads.append(a[2]) or real(*a, **k)
+    )
+    retrained.ingest(day(105))
+    assert len(score(retrained.home, retrained.pipeline, as_of=day(105)).by_version) == 2
+    assert reads == [], "without history only what waits is read"
+    retrained.change(history=[HEAT_BEFORE])
+    retrained.ingest(day(110))
+    score(retrained.home, retrained.pipeline, as_of=day(110))
+    assert reads == ["records", "labels"]
+    score(retrained.home, retrained.pipeline, as_of=day(110))
+    assert reads == ["records", "labels"], "nothing waits"
+
+
+def test_what_waits_is_found_as_by_the_plainest_words(retrained, day) -> None:
+    retrained.ingest(day(110))
+    score(retrained.home, retrained.pipeline, as_of=day(104))
+    pending = scoring._pending(retrained.home, retrained.pipeline, day(110))
+    records, made = retrained.rows("records"), retrained.rows("predictions")
+    labels = retrained.rows("labels").set_index("record_id")["known_time"]
+    wait = records[
+        (records["known_time"] <= day(110)) & ~records["record_id"].isin(made["record_id"])
+    ]
+    known = wait["record_id"].map(labels[labels <= day(110)])
+    ours = known.isna() | (known > day(60)) | (wait["known_time"] >= day(60))
+    assert set(pending["record_id"]) == set(wait.loc[ours, "record_id"])
+    found = pending.set_index("record_id")["labelled"]
+    expected = pd.Series(known[ours].array, index=wait.loc[ours, "record_id"])
+    pd.testing.assert_series_equal(
+        found, expected[found.index], check_names=False, check_dtype=False
+    )
+
+
+def test_a_label_that_is_corrected_later_makes_no_learnt_row_wait(trained, day, world) -> None:
+    trained.ingest(day(70))
+    score(trained.home, trained.pipeline, as_of=day(70))
+    rows = world()
+    counted = pd.to_numeric(rows["count"], errors="coerce")
+    rows.loc[160:170, "count"] = (counted + 50).loc[160:170]  # of day 20; learnt on day 60
+    trained.write(rows)
+    assert trained.ingest(day(71)).labels == 11 + 8
+    pending = scoring._pending(trained.home, trained.pipeline, day(71))
+    assert (pending["event_time"] >= day(69)).all()

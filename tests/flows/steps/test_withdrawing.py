@@ -1,8 +1,10 @@
 """A label that its row no longer gives is taken back: from then on, and for nobody before."""
 
 import itertools
+import runpy
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from components import sources as source
 from components.pipelines import Pipeline
 from components.records import to_frame
 from components.stores.lake import Lake
@@ -19,6 +22,13 @@ from flows.steps.snapshots import labels_known, take_snapshot
 AS_OF = pd.Timestamp("2011-06-01", tz="UTC")
 SHARED_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - only faster
 HEADER = "number,at,changed,temp,count"
+MemoryLake = runpy.run_path(str(Path(__file__).with_name("memory_lake.py")))["MemoryLake"]
+QUIET = {
+    "phases": [Phase.generate],
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "derandomize": True,
+}
 
 
 def pipeline_of(folder: Path, *, updated: bool = True, label_time: bool = False) -> Pipeline:
@@ -58,7 +68,11 @@ def content(lake: Lake, table: str) -> list[str]:
 
 
 def versions(lake: Lake) -> list[tuple[str, pd.Timestamp, float | None]]:
-    rows = to_frame(lake.read("bikes", "labels")).sort_values(["record_id", "known_time"])
+    return sorted_versions(to_frame(lake.read("bikes", "labels")))
+
+
+def sorted_versions(rows: pd.DataFrame) -> list[tuple[str, pd.Timestamp, float | None]]:
+    rows = rows.sort_values(["record_id", "known_time"])
     labels = [None if pd.isna(label) else label for label in rows["label"]]
     return list(zip(rows["record_id"], rows["known_time"], labels, strict=True))
 
@@ -67,7 +81,7 @@ def versions(lake: Lake) -> list[tuple[str, pd.Timestamp, float | None]]:
 def rows_of(draw: st.DrawFn) -> list[str]:
     """Versions of rows, each with its own label, a bad one, or none."""
     lines = []
-    for number in range(1, draw(st.integers(1, 4)) + 1):
+    for number in range(1, draw(st.integers(1, 8)) + 1):
         for version in range(draw(st.integers(1, 4))):
             label = draw(st.sampled_from(["", "7", "8", "many"]))
             temp = draw(st.sampled_from(["1.5", "", "warm"]))
@@ -84,22 +98,12 @@ def deliveries(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return rows, [shuffled[a:b] for a, b in itertools.pairwise([0, *cuts, len(shuffled)])]
 
 
-@settings(
-    max_examples=30,
-    phases=[Phase.generate],
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
-@given(deliveries())
-def test_labels_taken_back_in_any_order_leave_the_same_tables(
-    made: tuple[list[str], list[list[str]]],
-) -> None:
-    rows, files = made
+def compare(make: Callable[[str], Lake], rows: list[str], files: list[list[str]]) -> None:
+    """Take some rows at once; then file by file, every second time all of them again."""
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as root:
         folder = Path(root)
         pipeline = pipeline_of(folder)
-        at_once, in_turn = Lake(str(folder / "at_once")), Lake(str(folder / "in_turn"))
+        at_once, in_turn = make(str(folder / "at_once")), make(str(folder / "in_turn"))
         deliver(folder, rows)
         ingest(at_once, pipeline, as_of=AS_OF)
         for upto in (*range(1, len(files) + 1), len(files)):
@@ -109,6 +113,30 @@ def test_labels_taken_back_in_any_order_leave_the_same_tables(
         for table in ("records", "labels", "quarantine"):
             assert content(at_once, table) == content(in_turn, table), table
         assert versions(at_once) == expected(rows)
+        told = source.deliver(pipeline, as_of=AS_OF).labels
+        assert sorted_versions(told) == changes(expected(rows)), "it is told so without a lake"
+
+
+def changes(
+    said: list[tuple[str, pd.Timestamp, float | None]],
+) -> list[tuple[str, pd.Timestamp, float | None]]:
+    """Leave out what says of a label what the version before it has said."""
+    before = [(None, None, None), *said]
+    return [one for was, one in zip(before, said, strict=False) if was[::2] != one[::2]]
+
+
+@settings(max_examples=18, **QUIET)
+@given(deliveries())
+def test_labels_taken_back_in_any_order_leave_the_same_tables(
+    made: tuple[list[str], list[list[str]]],
+) -> None:
+    compare(MemoryLake, *made)
+
+
+@settings(max_examples=3, **QUIET)
+@given(deliveries())
+def test_on_disk_they_leave_the_same_too(made: tuple[list[str], list[list[str]]]) -> None:
+    compare(Lake, *made)
 
 
 def expected(rows: list[str]) -> list[tuple[str, pd.Timestamp, float | None]]:

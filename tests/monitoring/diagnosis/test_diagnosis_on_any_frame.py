@@ -68,6 +68,14 @@ def test_frames_without_any_column_are_judged():
     assert diagnose(bare, bare, bare, PIPELINE, as_of=AS_OF) == ()
 
 
+def test_rows_of_which_only_the_label_is_known_are_judged_without_a_warning():
+    bare = pipeline_of().model_copy(update={"columns": {}})
+    records = frame(60 * 24)
+    labels = labels_of(records, np.random.default_rng(3).normal(10, 2, len(records)).round(2))
+
+    assert diagnose(records, labels, records[:0], bare, as_of=AS_OF) == ()
+
+
 def test_a_column_that_stands_twice_is_judged_as_absent():
     records = frame(300, x=np.arange(300.0), c=["a"] * 300)
     twice = pd.concat([records, records[["x"]]], axis=1)

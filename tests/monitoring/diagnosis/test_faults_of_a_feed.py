@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from components.checks import check_rows
-from components.faults import without_faulty
+from components.faults import Fault, without_faulty
 from components.pipelines import Pipeline
 from components.records import KNOWN_TIME, LABEL, RECORD_ID, empty_frame, quarantine_schema
 from monitoring.diagnosis import diagnose
@@ -292,6 +292,27 @@ def test_judging_the_newest_week_gives_what_judging_all_gives(feed, spoil):
     newest = faults_of(feed, since=since)
 
     assert newest == tuple(f for f in faults_of(feed) if f.until > since)
+
+
+def test_a_stretch_in_another_unit_is_spoiled_from_its_first_value_to_its_last(feed):
+    night = bad_day(feed) & feed["at"].dt.hour.between(3, 6)
+    feed.loc[night, "wind"] = 0.3  # a hundredfold it is as usual as any
+    hundredfold(feed)
+
+    fault = only(faults_of(feed))
+
+    assert (fault.fault, fault.rows, fault.ids) == ("unit_changed", 48, ())
+
+
+def test_a_fault_that_stands_goes_on_beyond_the_reference_unless_it_was_accepted(feed):
+    since, later = START + pd.Timedelta(days=21), START + pd.Timedelta(days=60)
+    feed.loc[feed["at"] >= since, "wind"] *= 100
+    pipeline = pipeline_of(diagnosis={"reference": timedelta(days=14)})
+    known = Fault(since, later, "unit_changed", "wind", "100 times what is meant", 39 * 48)
+    asked = {"since": later, "known": [known]}
+
+    assert [f.column for f in faults_of(feed, pipeline, **asked)] == ["wind"]
+    assert faults_of(feed, pipeline, **asked, accepted=[known]) == ()
 
 
 def test_a_fault_that_stays_keeps_its_key_from_day_to_day(feed):

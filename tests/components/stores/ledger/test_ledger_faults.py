@@ -81,9 +81,12 @@ def test_faults_end_by_themselves_once_the_feed_is_clean(ledger, find, now):
     find(FROZEN, NULLS, at=(DAY + pd.Timedelta("2D")).to_pydatetime())
     week = pd.Timedelta("7D")
     early = (DAY + pd.Timedelta("15D")).to_pydatetime()
-    (one,) = ledger.end_clean_faults("bikes", window=week, as_of=early, now=now)
+    (one,) = ledger.end_clean_faults("bikes", window=week, reference=8 * week, as_of=early, now=now)
     assert (one.key, one.state, one.who) == (FROZEN.key, "discarded", AUTO)
-    assert ledger.end_clean_faults("bikes", window=week, as_of=early, now=now) == ()
+    assert (
+        ledger.end_clean_faults("bikes", window=week, reference=8 * week, as_of=early, now=now)
+        == ()
+    )
     assert "clean for two windows" in ledger.decisions("bikes")[-1].why
 
 
