@@ -25,6 +25,8 @@ _DATE = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 _TEST = "test"
 _SHARES = (0.5, 0.95, 0.99)
 _MOST_REASONS = 3
+_ODD = ("too_young", "labels_missing", "partial")
+"""States of a window that ask for a reason."""
 
 
 def register(app: typer.Typer) -> None:
@@ -225,7 +227,7 @@ def _print_quality(pipeline: "Pipeline", done: dict[str, Any], judged: "Judged")
         )
     else:
         shown.print(_quality_table(done), markup=False)
-        odd = [row for row in done["windows"] if row["state"] in {"too_young", "labels_missing"}]
+        odd = [one for one in done["windows"] if one["state"] in _ODD]
         for row in odd[-_MOST_REASONS:]:
             shown.print(f"{_moment(row['from'])}: {row['reason']}", markup=False)
     if done["maturity"]["said"]:

@@ -111,7 +111,9 @@ def erase(
             "--entity", help="A value of the entity column; as often as needed.", show_default=False
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; it asks only at a terminal.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Remove a person's rows from every table and every old version, for good."""

@@ -33,7 +33,7 @@ from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
 from components.weights import LEAST_CHANCE, LEAST_IN_STRATUM, Waits, learn_waits
 from monitoring.windows import Window
 
-State = Literal["mature", "corrected", "waiting"]
+State = Literal["mature", "corrected", "partial", "waiting"]
 
 LEAST_COVERED = 0.5
 """A correction speaks for at least so much of the window, or the window waits."""
@@ -87,7 +87,7 @@ class Seen:
 
     Attributes
     ----------
-    state : {"mature", "corrected", "waiting"}
+    state : {"mature", "corrected", "partial", "waiting"}
     rows : DataFrame of shape (n_measured, n_columns)
         Predicted rows with a known `label`; none while waiting. Where corrected, their
         weights travel along: see :func:`weights_of`.
@@ -140,13 +140,15 @@ def see(
     """
     made = made[made[KNOWN_TIME] <= as_known_at]
     labels = labels[labels[KNOWN_TIME] <= as_known_at]
+    fair = None
     if at_maturity is not None:
+        fair = _fair_age(first_known(labels), pipeline, as_known_at)
         made = made[made[EVENT_TIME] <= as_known_at - pd.Timedelta(at_maturity)]
         labels = labels[labels[KNOWN_TIME] - labels[EVENT_TIME] <= pd.Timedelta(at_maturity)]
     scored = made if LABEL in made else _with_truth(made, labels)
     found = _Found(scored, scored[scored[LABEL].notna()].reset_index(drop=True))
     if at_maturity is not None:
-        return _at_age(found, pipeline, window, as_known_at, at_maturity, usual)
+        return _at_age(found, pipeline, window, as_known_at, at_maturity, fair, usual)
     if len(found.rows) == len(scored) > 0:
         return found.mature("")
     first = first_known(labels)
@@ -211,6 +213,9 @@ class _Found:
     def corrected(self, weighed: pd.DataFrame, said: str) -> Seen:
         return self._seen("corrected", weighed, said)
 
+    def partial(self, said: str) -> Seen:
+        return self._seen("partial", self.rows, said)
+
     def waiting(self, said: str) -> Seen:
         return self._seen("waiting", self.rows[:0], said)
 
@@ -228,13 +233,19 @@ def _at_age(
     window: Window,
     as_known_at: pd.Timestamp,
     age: timedelta,
+    fair: pd.Timedelta | None,
     usual: Asked,
 ) -> Seen:
-    """Measure the labels known by an age, unless fewer are than usually by that age."""
+    """Measure the labels known by an age, unless fewer are than usually by that age.
+
+    Below the fair age those that are slow are left out, and the number is called partial.
+    """
     said = f", each as known {short_age(age)} after its event"
     made, known = len(found.scored), len(found.rows)
     if known >= FAIR_SHARE * made:
         return found.mature(said)
+    if known and fair is not None and age < fair:
+        return found.partial(f"{said}: slower ones, until {short_age(fair)}, are left out")
     told = usual(min(window.start, as_known_at - pd.Timedelta(age)))
     if told is None and pipeline.label_delay is not None and age >= pipeline.label_delay:
         told = Usual()

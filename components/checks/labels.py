@@ -78,7 +78,8 @@ def check_label_batch(
 ) -> CheckedLabels:
     """Check labels, each by itself; several rows may still claim one moment of a record.
 
-    A row without a value is no label yet, and breaks no rule.
+    A row without a value breaks no rule: with an id and a time it says that from then on no
+    label is known; without, it is no label yet.
     """
     source = _labels_of(pipeline)
     raw = raw.loc[:, [source.id, source.time, pipeline.target]].reset_index(drop=True)
@@ -102,7 +103,9 @@ def check_label_batch(
         broken.append(Broken(pipeline.target, FINITE, np.isinf(answers.values.to_numpy())))
     rows = _frame(named.values, times.values, answers.values)
     lines = quarantine_lines(raw, rows, broken, pipeline, as_of=as_of, source=source.shown)
-    good = ~any_broken(broken, len(rows), label_only=False) & given
+    # Empty from a moment on: whoever reads as of later knows no label any more.
+    withdrawn = ~given & rows[[RECORD_ID, KNOWN_TIME]].notna().all(axis=1).to_numpy(dtype=bool)
+    good = ~any_broken(broken, len(rows), label_only=False) & (given | withdrawn)
     return CheckedLabels(rows[good].reset_index(drop=True), lines, len(rows), left)
 
 

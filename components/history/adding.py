@@ -71,7 +71,9 @@ class _Part:
         self._rank, self._time = rank[order], time[order]
         # Where every version has just one change here, ranks are places.
         self._plain = len(rank) == len(timeline.known) and bool((np.diff(self._rank) == 1).all())
-        self._weights = weights if self._plain else weights[:, self._rank] * sign[order]
+        # They may be the ends of all versions, too: where each was superseded, late.
+        as_given = self._plain and bool((sign > 0).all())
+        self._weights = weights if as_given else weights[:, self._rank] * sign[order]
         self._sums = _running(self._weights)
         group = timeline.group[self._rank]
         self._starts = np.searchsorted(group, np.arange(timeline.groups + 1))

@@ -1,38 +1,44 @@
 """Propose history features for a new pipeline: the few that lower the loss on its early history.
 
 Candidates follow from the data: the newest label, the label a day and a week back where records
-come more often than daily, means over a week and over four, of the same hour of the week, by
-the entity and by category. Each is judged by what it adds to a small gradient boosting that
-already sees the features and the calendar, fitted twice on what was known at a cut in the head of
-history and judged on what follows. Forward selection (Guyon and Elisseeff, 2003) keeps what
-lowers the loss by at least two parts in a hundred, and after either cut, one at a time.
+come more often than daily, means over a week and over four, of the same hour, by the entity and
+by the categories that part the labels most. Where a record is about somebody, the newest label
+is asked of that one only: the newest of all is anybody's. Each candidate is judged by what it
+adds to a small gradient boosting that sees what a model will see, the columns (not the time),
+fitted twice on what was known at a cut in the first half of history and judged on what follows.
+Forward selection (Guyon and Elisseeff, 2003) keeps what lowers the loss by at least two parts in
+a hundred, and after either cut, one at a time.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
+from operator import lt
 
 import numpy as np
 import pandas as pd
 
-from components.history.groups import bucket
 from components.history.index import HistoryIndex
-from components.history.versions import microseconds
 from components.pipelines import Pipeline
 from components.pipelines.data import History
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
 
-HEAD = 12_000
+HEAD = 100_000
 """Labelled records that are looked at: the first ones, at most half of all."""
+
+JUDGED = 6_000
+"""Of these so many, spread over them, are learnt from and judged on; the past of each is whole."""
 _LEAST = 200
 _CUTS = (0.5, 0.75, 1.0)  # learnt up to the first, judged up to the second, and again
 _GAIN = 0.02
 _MOST = 4
 _SHORTLIST = 4
 _CATEGORIES = 100
+_PARTING = 3
 _REPEATS = 3
 _ROUNDS = 60
+_SEED = 0
 _FLOOR = 1e-6
 _FEW = 8
 _SHORT = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480, 720))
@@ -52,8 +58,8 @@ def propose(records: pd.DataFrame, labels: pd.DataFrame, pipeline: Pipeline) -> 
     Returns
     -------
     tuple of History
-        At most four, the most useful first; none where nothing helps, or where the head holds
-        too few labels to tell. The same for the same data.
+        At most four, the most useful first; none where nothing helps, or where the first half
+        holds too few labels to tell. The same for the same data.
 
     """
     trial = _Trial.of(records, labels, pipeline)
@@ -61,25 +67,20 @@ def propose(records: pd.DataFrame, labels: pd.DataFrame, pipeline: Pipeline) -> 
         return ()
     chosen: tuple[History, ...] = ()
     best = trial.losses(chosen)
-    tried = [(trial.losses((one,)), one) for one in trial.candidates]
-    helpful = sorted(
-        (pair for pair in tried if _lower(pair[0], best)), key=lambda pair: sum(pair[0])
-    )
+    helpful = sorted(trial.better(chosen, trial.candidates, best), key=lambda pair: sum(pair[0]))
     shortlist = [one for _, one in helpful[:_SHORTLIST]]
-    while shortlist and len(chosen) < _MOST:
-        tried = [(trial.losses((*chosen, one)), one) for one in shortlist]
-        helpful = [pair for pair in tried if _lower(pair[0], best)]
-        if not helpful:
-            break
+    helpful = helpful[:1]  # the first to be chosen was tried just now
+    while helpful and len(chosen) < _MOST:
         best, added = min(helpful, key=lambda pair: sum(pair[0]))
         chosen = (*chosen, added)
         shortlist.remove(added)
+        helpful = list(trial.better(chosen, shortlist, best))
     return chosen
 
 
 def _lower(losses: tuple[float, ...], than: tuple[float, ...]) -> bool:
     """Say whether losses are lower by enough: on the whole, and after each cut."""
-    each = all(ours < theirs for ours, theirs in zip(losses, than, strict=True))
+    each = len(losses) == len(than) and all(map(lt, losses, than))
     return each and sum(losses) < sum(than) * (1 - _GAIN)
 
 
@@ -98,24 +99,44 @@ class _Trial:
     def of(cls, records: pd.DataFrame, labels: pd.DataFrame, pipeline: Pipeline) -> "_Trial | None":
         """Look at the head; None where it holds too little to judge by."""
         rows, records, labels = _head(records, labels)
+        gap, again = _gap(rows, pipeline), _again(rows, pipeline)
+        rows = _spread(rows)
         if len(rows) < _LEAST or rows[LABEL].nunique() < 2:  # noqa: PLR2004 - nothing to tell apart
             return None
         folds = tuple(_folds(rows))
         if any(len(np.unique(rows[LABEL].to_numpy()[learnt])) < 2 for learnt, _ in folds):  # noqa: PLR2004
             return None
-        candidates = tuple(_candidates(rows, pipeline))
+        truth = _truth(rows[LABEL], pipeline.resolved_task)
+        candidates = tuple(_candidates(rows, truth, gap, again, pipeline))
         asked = pipeline.model_copy(update={"history": candidates})
         made = HistoryIndex.of(records, labels, asked).at(rows)
-        inputs = rows[list(pipeline.columns)].assign(**_calendar(rows[EVENT_TIME]))
-        truth = _truth(rows[LABEL], pipeline.resolved_task)
-        task = pipeline.resolved_task
-        return cls(candidates, _coded(inputs), _coded(made), truth, task, folds)
+        inputs = rows[list(pipeline.columns)]
+        return cls(candidates, _coded(inputs), _coded(made), truth, pipeline.resolved_task, folds)
 
-    def losses(self, history: Sequence[History]) -> tuple[float, ...]:
-        """Fit with some candidates, and judge after each cut: mean absolute error, or log loss."""
+    def losses(
+        self, history: Sequence[History], than: tuple[float, ...] | None = None
+    ) -> tuple[float, ...]:
+        """Fit with some candidates, and judge after each cut: mean absolute error, or log loss.
+
+        No further than the first cut after which they are not lower than `than`.
+        """
         table = self.inputs.join(self.made[[one.name for one in history]])
         table.columns = pd.Index([f"f{place}" for place in range(table.shape[1])])
-        return tuple(self._loss(table, learnt, judged) for learnt, judged in self.folds)
+        found: tuple[float, ...] = ()
+        for place, (learnt, judged) in enumerate(self.folds):
+            found = (*found, self._loss(table, learnt, judged))
+            if than is not None and found[-1] >= than[place]:
+                break
+        return found
+
+    def better(
+        self, chosen: tuple[History, ...], others: Sequence[History], than: tuple[float, ...]
+    ) -> Iterator[tuple[tuple[float, ...], History]]:
+        """Give the candidates that, added to the chosen, lower the losses by enough."""
+        for one in others:
+            losses = self.losses((*chosen, one), than)
+            if _lower(losses, than):
+                yield losses, one
 
     def _loss(self, table: pd.DataFrame, learnt: np.ndarray, judged: np.ndarray) -> float:
         import lightgbm as lgb
@@ -151,42 +172,92 @@ def _head(
     return rows, records[records[KNOWN_TIME] <= end], labels[labels[KNOWN_TIME] <= end]
 
 
-def _candidates(rows: pd.DataFrame, pipeline: Pipeline) -> Iterator[History]:
-    """List what could help, from what the data is like."""
+def _spread(rows: pd.DataFrame) -> pd.DataFrame:
+    """Thin rows out, evenly over time on the whole; drawn, for a fixed step would favour some."""
+    if len(rows) <= JUDGED:
+        return rows
+    drawn = np.random.default_rng(_SEED).choice(len(rows), JUDGED, replace=False)
+    return rows.iloc[np.sort(drawn)].reset_index(drop=True)
+
+
+def _gap(rows: pd.DataFrame, pipeline: Pipeline) -> timedelta:
+    """Give the usual time from one record to the next; of the same entity, where there is one."""
+    events = rows[EVENT_TIME]
+    if pipeline.entity:
+        gaps = events.groupby(rows[pipeline.entity]).diff()
+    else:
+        gaps = events.drop_duplicates().diff()
+    known = gaps.dropna()
+    return pd.Timedelta(known.median()).to_pytimedelta() if len(known) else _WEEK
+
+
+def _again(rows: pd.DataFrame, pipeline: Pipeline) -> tuple[str, ...]:
+    """Name the entity, if most come again: only then is there a past of the same."""
+    entity = pipeline.entity
+    if not entity or not len(rows) or rows[entity].value_counts().median() < _REPEATS:
+        return ()
+    return (entity,)
+
+
+def _candidates(
+    rows: pd.DataFrame,
+    truth: np.ndarray,
+    gap: timedelta,
+    again: tuple[str, ...],
+    pipeline: Pipeline,
+) -> Iterator[History]:
+    """List what could help, from what the data is like; `again`: the entity, if it comes again."""
     numeric = pipeline.resolved_task != "multiclass"
-    gap = pd.Timedelta(rows[EVENT_TIME].drop_duplicates().diff().median())
-    yield History(take="last")
-    if gap < _DAY:
-        yield History(take="last", back=_DAY)
-        yield History(take="last", back=_WEEK)
+    if again or not pipeline.entity:
+        yield from _newest(gap, again)
     if numeric:
         for few in [span for span in _SHORT if span >= _FEW * gap][:1]:
             yield History(take="mean", over=few)
         yield History(take="mean", over=_DAY)
         yield History(take="mean", over=_WEEK)
-        yield History(take="mean", over=4 * _WEEK, same="hour_of_week")
+        yield from _alike(gap, ())
         yield History(take="trend", over=4 * _WEEK)
     yield History(of="records", take="count", over=_DAY)
-    for column in _repeating(rows, pipeline):
-        yield History(take="last", by=(column,))
+    if again and numeric:
+        yield History(take="mean", over=_WEEK, by=again)
+        yield History(take="mean", over=4 * _WEEK, by=again)
+        yield from _alike(gap, again)
+    for place, column in enumerate(_parting(rows, truth, pipeline)):
+        if not pipeline.entity:
+            yield History(take="last", by=(column,))
         if numeric:
             yield History(take="mean", over=4 * _WEEK, by=(column,))
+        if numeric and place == 0:
+            yield from _alike(gap, (column,))
 
 
-def _repeating(rows: pd.DataFrame, pipeline: Pipeline) -> Iterator[str]:
-    """Name the entity, if it comes again, and the categories of not too many values."""
-    entity = pipeline.entity
-    if entity and rows[entity].value_counts().median() >= _REPEATS:
-        yield entity
+def _newest(gap: timedelta, by: tuple[str, ...]) -> Iterator[History]:
+    """Ask for the newest label, and that of a day and a week ago where a day has several."""
+    yield History(take="last", by=by)
+    if gap < _DAY:
+        yield History(take="last", back=_DAY, by=by)
+        yield History(take="last", back=_WEEK, by=by)
+
+
+def _alike(gap: timedelta, by: tuple[str, ...]) -> Iterator[History]:
+    """Ask for means of the same hour, where a day has several records."""
+    if gap < _DAY:
+        yield History(take="mean", over=4 * _WEEK, same="hour", by=by)
+    yield History(take="mean", over=4 * _WEEK, same="hour_of_week", by=by)
+
+
+def _parting(rows: pd.DataFrame, truth: np.ndarray, pipeline: Pipeline) -> list[str]:
+    """Name the few categories, of not too many values, whose values part the labels most.
+
+    By the share of the variance of the labels that lies between the values (eta squared).
+    """
+    shares = {}
+    label = pd.Series(truth, index=rows.index)
     for name, column in pipeline.columns.items():
-        category = column.kind == "category" and name != entity
+        category = column.kind == "category" and name != pipeline.entity
         if category and 1 < rows[name].nunique() <= _CATEGORIES:
-            yield name
-
-
-def _calendar(events: pd.Series) -> dict[str, np.ndarray | int]:
-    moments = microseconds(events)
-    return {f"dw_{same}": bucket(same, moments) for same in ("hour", "weekday")}
+            shares[name] = float(label.groupby(rows[name]).transform("mean").var())
+    return sorted(shares, key=lambda name: -shares[name])[:_PARTING]
 
 
 def _coded(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from components.looking.targets import Delay
 from components.looking.times import Cadence
 
 _DAY = timedelta(days=1)
+_WEEK_DAYS = 7
 _WIDTHS = (14, 28, 56, 91, 182, 364)
 _MONITOR_ROWS = 100
 _HOLDOUT_ROWS = 300
@@ -100,10 +101,7 @@ def choose(pace: Pace, *, task: str) -> Choices:
             "rows are of the rarer class: it will often say wait, or judge by a handful"
         )
     if short:
-        noticed.append(
-            f"history is short ({pace.labelled} labelled rows in {pace.span / _DAY:.0f} days): one "
-            "model is stated instead of a search, and the gate will often say wait"
-        )
+        noticed.append(_short_in_words(pace, most))
         first = pace.span / 2
     return Choices(
         first_train=None if first == _USUAL_FIRST else _moment(pace, first or pace.span / 2),
@@ -119,12 +117,28 @@ def choose(pace: Pace, *, task: str) -> Choices:
     )
 
 
+def _short_in_words(pace: Pace, most: timedelta) -> str:
+    """Say what history is short of: rows, or days where each of them has plenty."""
+    days = f"{pace.span / _DAY:.0f} days"
+    if pace.rows_in(max(most - pace.wait, most / 4)) < _HOLDOUT_ROWS:
+        return (
+            f"history is short ({pace.labelled} labelled rows in {days}): one model is stated "
+            "instead of a search, and the gate will often say wait"
+        )
+    return (
+        f"history is short ({days}; its {pace.labelled} labelled rows would do): one model is "
+        "stated instead of a search, for fitting, choosing and the gate each need days of their own"
+    )
+
+
 def _holdout(pace: Pace) -> tuple[timedelta, int]:
     """Find the narrowest stretch that holds enough rows whose labels have come."""
     fitting = [_DAY * days for days in _WIDTHS if _DAY * days <= pace.span / 5]
     if not fitting:
         days = max(1, int(pace.span / 5 / _DAY))
         fitting = [_DAY * days if pace.span >= 5 * _DAY else pace.span / 5]
+        if days > _WEEK_DAYS:  # where many rows come a day a week holds enough of them
+            fitting.insert(0, _DAY * _WEEK_DAYS)
     enough = [
         width
         for width in fitting

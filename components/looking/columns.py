@@ -28,7 +28,16 @@ _ROWS_FOR_NO_NULLS = 1_000
 _MOST_NUMBERED = 20
 _CLOSE = 2
 _LONGEST_NAME = 300
+_SEEN_OFTEN = 5
+_FLAG = 2
 _NAMES_A_THING = re.compile(r"(^|_)(id|uuid|guid|key)$|[a-z]I[Dd]$", re.IGNORECASE)
+# Singular, and at the end: `customers` counts them, `customer_age` measures one.
+_IS_A_THING = re.compile(
+    r"(^|_)(customer|client|user|member|patient|account|device|sensor|machine|vehicle|store|shop|"
+    r"station|product|item|sku|article|supplier|vendor|seller|merchant|employee|driver|courier|"
+    r"zip|zip_?code|post_?code|postal_code|barcode|ean|phone)$",
+    re.IGNORECASE,
+)
 _COUNTS_ROWS = re.compile(
     r"(^|_)(seq|index|idx|row|rownum|no|nr|number|id|unnamed.*)$", re.IGNORECASE
 )
@@ -106,6 +115,36 @@ def look_at_column(name: str, survey: Survey) -> Seen:
     return _category(name, raw, survey)
 
 
+def look_at_entity(name: str, survey: Survey) -> Seen:
+    """Look at the column that says whom a record is about: a name, however it is written.
+
+    Its values are never taken as numbers, for then the next one would lie beyond the largest
+    seen. Where few come again and again they are a category; else a model learns nothing from
+    them that would hold for the next, and they are left out.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from components.looking.surveying import Roles, survey
+    >>> batch = pa.RecordBatch.from_pydict({"at": ["2026-01-01"] * 12, "who": [1, 2] * 6})
+    >>> look_at_entity("who", survey([batch], Roles("at"))).kind
+    'category'
+
+    """
+    given = parse_text(survey.sample[name]).values.dropna()
+    distinct = int(given.nunique())
+    nulls = survey.nulls[name] / max(survey.rows, 1)
+    if distinct > MANY_CATEGORIES or 0 < len(given) < _SEEN_OFTEN * distinct:
+        each = len(given) / distinct
+        reason = (
+            f"names whom a record is about: {distinct} in {len(given)} rows, and new ones to come"
+            if each < _SEEN_OFTEN
+            else f"names whom a record is about: {distinct} of them, and new ones to come"
+        )
+        return Seen(name, None, reason, nulls=nulls, distinct=distinct)
+    return _category(name, survey.sample[name], survey)
+
+
 def _number(name: str, raw: pd.Series, parsed: Parsed, survey: Survey) -> Seen:
     values = parsed.values[np.isfinite(parsed.values)]
     nulls = _missing(name, parsed, survey)
@@ -124,7 +163,7 @@ def _number(name: str, raw: pd.Series, parsed: Parsed, survey: Survey) -> Seen:
     reason = _no_measure(name, values, survey)
     if reason:
         return Seen(name, None, reason, nulls=nulls, distinct=distinct)
-    if _NAMES_A_THING.search(name) and is_whole(values):
+    if is_whole(values) and _names_things(name, distinct):
         return _numbered(name, distinct, nulls, survey)
     bounds = bounds_of(name, values)
     if bounds.odd:
@@ -155,6 +194,11 @@ def _no_measure(name: str, values: pd.Series, survey: Survey) -> str:
     if _COUNTS_ROWS.search(name):
         return "names the rows: no two are alike"
     return ""
+
+
+def _names_things(name: str, distinct: int) -> bool:
+    """Say whether whole numbers name things; a flag, as whether one is a member, does not."""
+    return bool(_NAMES_A_THING.search(name) or (distinct > _FLAG and _IS_A_THING.search(name)))
 
 
 def _numbered(name: str, distinct: int, nulls: float, survey: Survey) -> Seen:

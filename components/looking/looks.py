@@ -8,7 +8,7 @@ import pandas as pd
 
 from components.looking import oddities
 from components.looking.choosing import Choices, Pace, choose, pace_of
-from components.looking.columns import Seen, look_at_column
+from components.looking.columns import Seen, look_at_column, look_at_entity
 from components.looking.leaks import Leaks, find_leaks
 from components.looking.surveying import Roles, Survey, fingerprints, is_given
 from components.looking.targets import (
@@ -289,10 +289,9 @@ def _columns(
     for name in survey.columns:
         if name in taken or name in exclude:
             continue
-        one = look_at_column(name, survey)
+        look_at = look_at_entity if name == roles.entity else look_at_column
+        one = look_at(name, survey)
         reason = one.reason or _name_taken(name, names)
-        if roles.entity == name and one.kind is None:
-            continue
         if reason:
             left.append(LeftOut(name, reason))
         else:

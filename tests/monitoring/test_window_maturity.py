@@ -225,7 +225,8 @@ def test_quality_at_an_age_takes_each_label_as_it_was_then(ask):
     found = ask(rows, window, later, at_maturity=5 * HOUR)["live_error"]
 
     assert found.value == accuracy(five)
-    assert "as known 5h after its event" in found.reason
+    assert "as known 5h after its event: slower ones, until" in found.reason
+    assert "; partial: " in found.reason
     young = ask(rows, window, window.end, at_maturity=5 * HOUR)
     assert young["live_error"].rows == (five["event_time"] <= window.end - 5 * HOUR).sum()
 

@@ -62,3 +62,12 @@ def test_every_row_gets_what_it_sees(seed, over, back) -> None:
     np.testing.assert_array_equal(undivided, weights @ seen.T)
     newest = np.where(seen.any(axis=1), VERSIONS - 1 - seen[:, ::-1].argmax(axis=1), -1)
     np.testing.assert_array_equal(timeline.newest(asked), newest)
+
+
+def test_versions_that_were_all_superseded_late_are_taken_away_again() -> None:
+    """All ends are in one part then, one a version: what is taken for plain must not add."""
+    known = np.array([0, 5])
+    timeline = Timeline(np.zeros(2, dtype=int), known, known, known + 20, 1)
+    asked = timeline.asked(np.zeros(3, dtype=int), None, np.full(3, 40), np.array([6, 21, 30]))
+    ours = Sums(timeline, np.array([[1, 1]]), [1]).of(asked)
+    assert ours.tolist() == [[2, 1, 0]]

@@ -75,7 +75,13 @@ def seen(feature, row, moment, records, labels, apart) -> list[dict]:
         event = record["event_time"] if feature.of == "label" and apart else one["event_time"]
         value = 1.0 if feature.of == "records" else one[feature.of]
         about = record if feature.by else None
-        found.append({**one, "event_time": event, "value": value, "about": about})
+        known = one["known_time"]
+        if feature.of == "label" and (feature.by or apart):
+            # Said of a record: known as it is since both are.
+            known = max(known, record["known_time"])
+        found.append(
+            {**one, "event_time": event, "known_time": known, "value": value, "about": about}
+        )
     return [one for one in found if fits(feature, row, one)]
 
 

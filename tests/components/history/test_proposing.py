@@ -72,3 +72,52 @@ def test_too_few_labels_give_no_proposal(rows) -> None:
 
 def test_one_answer_for_all_gives_no_proposal() -> None:
     assert propose(*world(np.ones(1000)), pipeline()) == ()
+
+
+def shops(days: int = 40, many: int = 12, **stated: object) -> tuple[tuple, Pipeline]:
+    """Sales by the hour; each shop has an hour of its own at which it sells most."""
+    chance = np.random.default_rng(7)
+    hours = np.repeat(np.arange(days * 24), many)
+    shop = np.tile(np.arange(many), days * 24)
+    level, peak = chance.uniform(5, 40, many), chance.uniform(0, 24, many)
+    expected = level[shop] * (1 + 0.8 * np.sin(2 * np.pi * (hours - peak[shop]) / 24))
+    times = pd.Series(START + pd.to_timedelta(hours, unit="h")).dt.as_unit("us")
+    ids = pd.Series([f"{hour}|{one}" for hour, one in zip(hours, shop, strict=True)], dtype="str")
+    keys = {"record_id": ids, "event_time": times}
+    features = {"x": chance.normal(size=len(hours)), "shop": pd.Series(shop).astype("str")}
+    records = pd.DataFrame({**keys, "known_time": times, **features})
+    known = times + pd.Timedelta(1, unit="D")
+    units = chance.poisson(expected).astype("float64")
+    given = {**pipeline().model_dump(exclude={"file"}), "label_delay": "1d", **stated}
+    labels = pd.DataFrame({**keys, "known_time": known, "label": units})
+    return (records, labels), Pipeline.model_validate(given)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_where_shops_differ_the_past_of_the_same_shop_is_proposed(seen) -> None:
+    columns = {"x": "number", "shop": "category"} if seen else {"x": "number"}
+    world, asked = shops(entity="shop", columns=columns)
+    chosen = propose(*world, asked)
+    assert chosen[0].name == "label_mean_28d_same_hour_by_shop"
+
+
+def test_the_newest_label_of_anybody_is_never_proposed_where_a_record_is_about_somebody() -> None:
+    records, labels = world(walk(3000))
+    who = pd.Series([f"w{place % 2}" for place in range(3000)], dtype="str")
+    asked = Pipeline.model_validate(pipeline().model_dump(exclude={"file"}) | {"entity": "who"})
+    for about in (who, records["record_id"]):
+        chosen = propose(records.assign(who=about), labels, asked)
+        assert all(one.by for one in chosen if one.take == "last")
+
+
+def test_however_many_rows_come_a_day_weeks_of_them_are_judged() -> None:
+    """The first 6000 rows alone would be four days, and half of them learnt from: too few."""
+    world, asked = shops(days=20, many=60, entity="shop")
+    chosen = propose(*world, asked)
+    assert chosen
+    assert chosen[0].by == ("shop",)
+
+
+def test_an_hour_that_no_column_tells_is_told_by_the_past_of_the_same_hour() -> None:
+    records, labels = world(10 * np.sin(2 * np.pi * (np.arange(3000) % 24) / 24))
+    assert propose(records, labels, pipeline()) != ()

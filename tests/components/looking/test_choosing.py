@@ -57,6 +57,18 @@ def test_a_short_history_states_one_model_and_says_so() -> None:
     assert "history is short" in found.noticed[0]
 
 
+def test_two_months_with_plenty_of_rows_a_day_are_searched() -> None:
+    found = chosen(59, 56_640)
+    assert not found.short
+    assert found.holdout == (200, timedelta(days=7))
+    assert not found.noticed
+
+
+def test_few_days_of_many_rows_are_short_of_days_and_not_of_rows() -> None:
+    found = chosen(20, 56_640)
+    assert "history is short (20 days; its 56640 labelled rows would do)" in found.noticed[0]
+
+
 def test_the_gate_gets_enough_rows_of_a_rare_class() -> None:
     found = chosen(730, 17_520, rarest=0.005)
     assert found.holdout == (1333, timedelta(days=91)), "10 of 2000 rows"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from components.looking.bounds import bounds_of
-from components.looking.columns import Seen, look_at_column
+from components.looking.columns import Seen, look_at_column, look_at_entity
 from components.looking.surveying import Roles, survey
 
 ROWS = 1_200
@@ -17,6 +17,12 @@ def seen(values: object, name: str = "x") -> Seen:
     times = pd.date_range("2024-01-01", periods=len(values), freq="h").astype(str)  # type: ignore[arg-type]
     batch = pa.RecordBatch.from_pydict({"at": times.tolist(), name: pa.array(values)})
     return look_at_column(name, survey([batch], Roles("at")))
+
+
+def entity(values: object) -> Seen:
+    """Look at a column of whom records are about."""
+    batch = pa.RecordBatch.from_pydict({"at": ["2024-01-01"] * len(values), "who": values})  # type: ignore[arg-type]
+    return look_at_entity("who", survey([batch], Roles("at", entity="who")))
 
 
 def chance(seed: int = 0) -> np.random.Generator:
@@ -70,6 +76,34 @@ def test_a_small_number_that_names_things_is_a_category() -> None:
     found = seen([int(x) for x in chance().integers(0, 20, ROWS)], "store_id")
     assert found.kind == "category"
     assert "name things" in found.noticed[0]
+
+
+@pytest.mark.parametrize("name", ["customer", "zip", "supplier", "order_key"])
+def test_whole_numbers_that_are_names_by_their_name_are_never_bounded(name: str) -> None:
+    few = seen([int(x) for x in chance().integers(0, 20, ROWS)], name)
+    many = seen([int(x) for x in chance().integers(0, 700, ROWS)], name)
+    assert (few.kind, many.kind) == ("category", None)
+    assert "is an id by its name" in many.reason
+
+
+@pytest.mark.parametrize("name", ["customers", "customer_age", "member"])
+def test_counts_measures_and_flags_of_things_are_numbers(name: str) -> None:
+    most = 2 if name == "member" else 90
+    assert seen([int(x) for x in chance().integers(0, most, ROWS)], name).kind == "number"
+
+
+def test_an_entity_is_a_category_where_few_come_again_and_never_a_number() -> None:
+    found = entity([int(x) for x in chance().integers(0, 40, ROWS)])
+    assert found.kind == "category"
+    assert found.bounds.high is None
+
+
+@pytest.mark.parametrize("most", [400, 100_000])
+@pytest.mark.parametrize("word", [int, "c{}".format])
+def test_an_entity_of_many_is_left_out_with_the_reason(most: int, word) -> None:
+    found = entity([word(x) for x in chance().integers(0, most, 5 * ROWS)])
+    assert found.kind is None
+    assert "new ones to come" in found.reason
 
 
 def test_many_categories_are_noticed() -> None:

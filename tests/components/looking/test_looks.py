@@ -54,6 +54,12 @@ def test_rows_in_the_future_out_of_order_and_twice_are_noticed() -> None:
     assert "5 rows are exact copies" in said(found, "copies")
 
 
+def test_an_entity_that_is_left_out_is_named_with_the_reason() -> None:
+    found = look_at(world().assign(who=range(1_000)), Roles("at", "y", entity="who"))
+    assert "who" not in [one.name for one in found.features]
+    assert [one.column for one in found.left_out if "whom" in one.reason] == ["who"]
+
+
 def test_a_feed_that_stands_still_is_noticed_with_its_stretch() -> None:
     frame = world()
     frame.loc[300:340, "x"] = 0.0

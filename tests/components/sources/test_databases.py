@@ -115,8 +115,9 @@ def test_labels_of_their_own_are_known_at_their_own_time_and_corrected(shop, ove
         " (NULL, '2011-01-05', '1'), (6, NULL, '1'), (7, 'infinity', '1')"
     )
     assert labels_of(pipeline, "2011-01-04") == {}
-    assert labels_of(pipeline, "2011-01-08") == {"3": [7.0]}
-    assert labels_of(pipeline, "2011-01-09") == {"3": [7.0, 8.0]}
+    # An empty label with a time says that there is none from then on.
+    assert str(labels_of(pipeline, "2011-01-08")) == "{'3': [7.0], '4': [nan]}"
+    assert labels_of(pipeline, "2011-01-09")["3"] == [7.0, 8.0]
     delivery = deliver(pipeline, as_of=utc("2011-01-09"))
     assert delivery.labels["event_time"].isna().all()
     assert len(delivery.records) == 100

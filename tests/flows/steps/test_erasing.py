@@ -23,7 +23,7 @@ from flows.steps.rebuilding import rebuild
 from flows.steps.scoring import score
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
-RIDER = "rider-ada-0815"
+RIDER = "rider-ida-0815"
 TABLES = ("records", "labels", "predictions", "quarantine")
 
 
@@ -94,26 +94,26 @@ def trips(care, table: str, **more) -> pd.DataFrame:
 def test_nobody_is_found_anywhere_thereafter(riders) -> None:
     root, source = riders.home.root, riders.pipeline.source_path
     before = {table: trips(riders, table) for table in TABLES}
-    assert hits(root, RIDER, "-ada", but=source)
+    assert hits(root, RIDER, "-ida", but=source)
     done = erase_them(riders, entities=[RIDER])
-    assert hits(root, RIDER, "-ada", but=source) == []
+    assert hits(root, RIDER, "-ida", but=source) == []
     for table in TABLES:
-        theirs = before[table]["record_id"].str.endswith("-ada")
+        theirs = before[table]["record_id"].str.endswith("-ida")
         assert done.removed[table] == theirs.sum() > 0, table
         after = trips(riders, table)
         assert set(after["record_id"]) == set(before[table].loc[~theirs, "record_id"])
 
 
 def test_one_record_goes_alone(riders) -> None:
-    done = erase_them(riders, ids=["trip-0100-ada"])
+    done = erase_them(riders, ids=["trip-0100-ida"])
     assert {done.removed["records"], done.removed["labels"]} == {1}
-    assert hits(riders.home.root, "trip-0100-ada", but=riders.pipeline.source_path) == []
-    assert "trip-0104-ada" in set(trips(riders, "records")["record_id"])
+    assert hits(riders.home.root, "trip-0100-ida", but=riders.pipeline.source_path) == []
+    assert "trip-0104-ida" in set(trips(riders, "records")["record_id"])
 
 
 def test_a_snapshot_that_held_them_says_so_and_gives_the_rest(riders) -> None:
     before = rebuild(riders.home, "bikes", "2").rows
-    theirs = before["record_id"].str.endswith("-ada")
+    theirs = before["record_id"].str.endswith("-ida")
     done = erase_them(riders, entities=[RIDER])
     assert done.snapshots["2"] == theirs.sum()
     assert set(done.samples) == {"1", "2"}
@@ -131,7 +131,7 @@ def test_a_snapshot_that_did_not_hold_them_opens_as_before(riders) -> None:
     before = rebuild(riders.home, "bikes", "2")
     old = before.rows["record_id"].min()
     assert old > "trip-0100"
-    done = erase_them(riders, ids=["trip-0100-ada"])
+    done = erase_them(riders, ids=["trip-0100-ida"])
     assert "2" not in done.snapshots
     after = rebuild(riders.home, "bikes", "2")
     assert (after.digest, after.erased) == (before.digest, 0)
@@ -155,10 +155,10 @@ def test_one_erasure_after_another(riders, monkeypatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(erasing, "wanted_in", stop)
         with pytest.raises(OSError, match="disk"):
-            erase_them(riders, ids=["trip-0300-ada"])
+            erase_them(riders, ids=["trip-0300-ida"])
     with pytest.raises(StoreError, match="was not finished, or is under way"):
         erase_them(riders, ids=["trip-0301-bob"])
-    erase_them(riders, ids=["trip-0300-ada"])
+    erase_them(riders, ids=["trip-0300-ida"])
     assert erase_them(riders, ids=["trip-0301-bob"]).removed["records"] == 1
 
 
@@ -184,7 +184,7 @@ def test_what_is_remembered_knows_a_person_again_but_names_nobody(riders) -> Non
     erase_them(riders, entities=[RIDER], ids=["trip-0002-car"])
     told = erased(riders.home.lake, "bikes")
     assert told
-    ids = pd.Series(["trip-0000-ada", "trip-0002-car", "trip-0003-dor", "new", None])
+    ids = pd.Series(["trip-0000-ida", "trip-0002-car", "trip-0003-dor", "new", None])
     who = pd.Series(["x", "y", "z", RIDER, RIDER])
     assert told.mask(ids).tolist() == [True, True, False, False, False]
     assert told.mask(ids, who).tolist() == [True, True, False, True, True]
@@ -208,7 +208,7 @@ from components.failpoints import arm
 from flows.steps.erasing import erase
 care = open_care(Path(sys.argv[1]))
 arm({"erased-from-file": int(sys.argv[2])})
-erase(care.home, care.pipeline, entities=["rider-ada-0815"], reason="asked for it", who="Ada",
+erase(care.home, care.pipeline, entities=["rider-ida-0815"], reason="asked for it", who="Ada",
       now=datetime(2026, 1, 5, tzinfo=UTC))
 """
     here = Path(__file__).parent
@@ -221,14 +221,14 @@ erase(care.home, care.pipeline, entities=["rider-ada-0815"], reason="asked for i
     )
     assert child.returncode == -9, child.stderr.decode()[-2000:]
     for table, names in before.items():
-        staying = set(names[~names.str.endswith("-ada")])
+        staying = set(names[~names.str.endswith("-ida")])
         assert staying <= set(trips(riders, table)["record_id"]), "nobody else is lost"
     with pytest.raises(ErasedError, match="was not finished"):
         rebuild(riders.home, "bikes", "2")
     erase_them(riders, entities=[RIDER])
-    assert hits(riders.home.root, RIDER, "-ada", but=riders.pipeline.source_path) == []
+    assert hits(riders.home.root, RIDER, "-ida", but=riders.pipeline.source_path) == []
     for table, names in before.items():
-        staying = sorted(names[~names.str.endswith("-ada")])
+        staying = sorted(names[~names.str.endswith("-ida")])
         assert sorted(trips(riders, table)["record_id"]) == staying
     assert rebuild(riders.home, "bikes", "2", remaining=True).erased
 
@@ -246,14 +246,14 @@ def test_wrong_use_is_said_and_nothing_written(riders, given) -> None:
 
 def test_an_entity_without_an_entity_column_is_wrong_use(care) -> None:
     with pytest.raises(InvalidInputError, match="names no entity"):
-        erase_them(care, entities=["ada"])
+        erase_them(care, entities=["ida"])
 
 
 def test_what_is_not_ours_is_said_with_what_to_do(riders) -> None:
     riders.change(sink={"url": "${SHOP}", "table": "scores"})
-    done = erase_them(riders, ids=["trip-0300-ada", "o'hara"])
+    done = erase_them(riders, ids=["trip-0300-ida", "o'hara"])
     said = "\n".join(done.theirs)
-    assert "delete from scores where record_id in ('o''hara', 'trip-0300-ada')" in said
+    assert "delete from scores where record_id in ('o''hara', 'trip-0300-ida')" in said
     assert "bikes.csv is yours and was not touched" in said
 
 

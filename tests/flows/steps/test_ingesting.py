@@ -15,6 +15,7 @@ from components.pipelines import Pipeline, read_pipeline
 from components.records import to_frame
 from components.stores.lake import Lake
 from flows.steps.ingesting import Ingested, ingest
+from flows.steps.snapshots import labels_known
 
 CLONE = Path(__file__).resolve().parents[3]
 TABLES = ("records", "labels", "predictions", "quarantine", "measurements")
@@ -28,6 +29,7 @@ from components.failpoints import arm
 from components.pipelines import read_pipeline
 from components.stores.lake import Lake
 from flows.steps.ingesting import ingest
+from flows.steps.snapshots import labels_known
 file, root, as_of, point, visit = sys.argv[1:]
 arm({point: int(visit)})
 ingest(Lake(root), read_pipeline(Path(file)), as_of=pd.Timestamp(as_of, tz="UTC"))
@@ -359,6 +361,23 @@ def test_labels_of_their_own_table_come_with_their_own_times(lake: Lake, tmp_pat
     aside = content(lake, "bikes", "quarantine")
     assert set(aside["source"]) == {"truth.csv"}
     assert sorted(aside["column"]) == ["count", "landed", "trip"]
+
+
+def test_a_label_that_its_table_empties_later_is_withdrawn_from_then_on(
+    lake: Lake, tmp_path: Path
+) -> None:
+    truth = {"path": "truth.csv", "id": "trip", "time": "landed"}
+    feed = Feed(tmp_path, label_delay=None, labels=truth, id="trip")
+    feed.hold("1,2011-01-01,1,Clear", "2,2011-01-02,2,Clear", header="trip,at,temp,weather")
+    table = tmp_path / "truth.csv"
+    table.write_text("trip,landed,count\n1,2011-01-03,5\n2,,\n", encoding="utf-8")
+    assert ingest(lake, feed.pipeline, as_of=utc("2011-01-04")).labels == 1
+    table.write_text("trip,landed,count\n1,2011-01-05,\n2,,\n", encoding="utf-8")
+    ingest(lake, feed.pipeline, as_of=utc("2011-01-06"))
+    ingest(lake, feed.pipeline, as_of=utc("2011-01-06"), again=True)
+    assert len(content(lake, "bikes", "labels")) == 2
+    for moment, known in (("2011-01-04", 1), ("2011-01-06", 0)):
+        assert len(labels_known(lake, feed.pipeline, as_of=utc(moment))) == known
 
 
 # --- what is set aside --------------------------------------------------------------------------
