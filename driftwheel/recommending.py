@@ -61,18 +61,28 @@ def recommend(judged: Sequence[Judged], pipeline: Pipeline) -> tuple[str, str]:
     best, *others = ranked
     if not others:
         return best.text, "no other policy was asked for"
-    after = others[0]
+    return best.text, _because(best, others[0], pipeline) + _ungated(best)
+
+
+def _ungated(best: Judged) -> str:
+    """Say what the loop does otherwise than the plain calendar of the published tables."""
+    if not best.text.startswith("periodic:") or best.text.endswith("+gate"):
+        return ""
+    return f". It takes every fit, and the loop only what passes the gate: see {best.text}+gate"
+
+
+def _because(best: Judged, after: Judged, pipeline: Pipeline) -> str:
     compared = (
         f"its {pipeline.resolved_metric} is the best, {best.score:.4g} against {after.score:.4g} "
         f"of {after.text}, the next"
     )
     if best.score == after.score:
         fewer = " with fewer fits" if best.fits < after.fits else ""
-        return best.text, f"{after.text} does no better: {best.score:.4g} both{fewer}"
+        return f"{after.text} does no better: {best.score:.4g} both{fewer}"
     sure, said = _how_sure(best, after, pipeline)
     if not sure and after.fits < best.fits:
         said += f", and {after.text} needs {after.fits} fits instead of {best.fits}"
-    return best.text, f"{compared}; {said}"
+    return f"{compared}; {said}"
 
 
 def _how_sure(best: Judged, after: Judged, pipeline: Pipeline) -> tuple[bool, str]:
