@@ -35,6 +35,8 @@ FaultName = Literal[
     "id_burst",
 ]
 FAULTS: tuple[str, ...] = get_args(FaultName)
+LABELS_DUE = "labels due by"
+"""Stands in the evidence of `labels_broken` where labels did not come."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,6 +81,13 @@ class Fault:
         return bool(self.ids or self.marks)
 
     @property
+    def waits(self) -> bool:
+        """Whether something did not come: rows or labels, which may come yet."""
+        return self.fault == "missing_period" or (
+            self.fault == "labels_broken" and LABELS_DUE in self.evidence
+        )
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column that it spoils."""
         return (self.column, *self.also)
@@ -96,10 +105,21 @@ class Fault:
     def key(self) -> str:
         """Name the fault by what, where and since when; the same fault seen again, the same."""
         named = f"{self.fault}\0{self.column}\0{self.since.isoformat()}"
+        if self.waits and self.fault != "missing_period":
+            named += "\0waits"  # labels that come after all may be reversed
         return "df-" + hashlib.sha256(named.encode()).hexdigest()[:12]
 
     def concerns(self, rows: pd.DataFrame) -> Mask:
-        """Mark the rows that it spoils; `rows` holds `record_id` and `event_time`."""
+        """Mark the rows that it spoils; `rows` holds `record_id` and `event_time`.
+
+        A missing period spoils none: rows of it that came after all are good.
+        """
+        if self.fault == "missing_period":
+            return np.zeros(len(rows), dtype=bool)
+        return self.covers(rows)
+
+    def covers(self, rows: pd.DataFrame) -> Mask:
+        """Mark the rows of its stretch that it is about, spoiled or not."""
         times = rows[EVENT_TIME]
         inside = ((times >= self.since) & (times < self.until)).to_numpy(dtype=bool, copy=True)
         if self.is_partial and inside.any():

@@ -26,6 +26,10 @@ AUTO = "auto"
 CLEAN = "the feed has been clean for two windows"
 STAYED = "it has stood for a whole reference: taken as the new normal"
 
+_WAYS = frozenset({"unit_changed", "encoding_changed", "type_changed", "columns_shifted"})
+"""Ways in which values are written: one that was accepted is the same a few days later."""
+_A_WEEK = pd.Timedelta(days=7)
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -246,6 +250,8 @@ def fold(
 def _fold_one(
     kept: dict[str, KnownFault], fault: Fault, as_of: pd.Timestamp, count: Callable[[Fault], int]
 ) -> None:
+    if _stays_accepted(kept, fault, as_of, count):
+        return
     for one in _relatives(kept, fault, as_of):
         if _is_back(one, fault, as_of):
             kept[one.key] = replace(one, state="open", ended_as_of=None, who="", why="")
@@ -257,15 +263,42 @@ def _fold_one(
             _take_in(kept, replace(piece, rows=piece_rows), as_of, again=fault)
 
 
+def _stays_accepted(
+    kept: dict[str, KnownFault], fault: Fault, as_of: pd.Timestamp, count: Callable[[Fault], int]
+) -> bool:
+    """Let what was accepted go on, where another fault of its column broke it into pieces."""
+    if fault.fault not in _WAYS:
+        return False
+    for one in kept.values():
+        seen = one.at(as_of)
+        if seen is None or one.state_at(as_of) != "accepted":
+            continue
+        same = (seen.fault, seen.column) == (fault.fault, fault.column)
+        after = seen.since <= fault.since <= seen.until + _A_WEEK
+        broken = seen.is_partial or fault.is_partial or fault.since > seen.until
+        if not (same and after and broken):
+            continue
+        if fault.until > seen.until:
+            rest = replace(fault, since=max(fault.since, seen.until))
+            grown = replace(seen, until=fault.until, rows=seen.rows + count(rest), ids=(), marks="")
+            kept[one.key] = one.sighted(Sight(as_of, grown))
+        return True
+    return False
+
+
 def _relatives(kept: dict[str, KnownFault], fault: Fault, as_of: pd.Timestamp) -> list[KnownFault]:
-    """List what is known of the same fault in the same column, overlapping or next to it."""
+    """List what is known of the same fault in the same column, overlapping or next to it.
+
+    What had not come and came is over: that something is missing later is another fault.
+    """
     return [
         one
         for one in kept.values()
         if (seen := one.at(as_of)) is not None
-        and (seen.fault, seen.column) == (fault.fault, fault.column)
+        and (seen.fault, seen.column, seen.waits) == (fault.fault, fault.column, fault.waits)
         and seen.since <= fault.until
         and fault.since <= seen.until
+        and not (seen.waits and one.who == AUTO and one.state_at(as_of) == "reingested")
     ]
 
 
@@ -332,6 +365,8 @@ def _take_in(
             return
     sight = Sight(as_of, piece)
     there = kept.get(piece.key)  # found before, but as of a later moment
+    if there and piece.waits and there.state_at(as_of) == "reingested":
+        there = replace(there, state="open", ended_as_of=None, who="", why="")
     kept[piece.key] = there.sighted(sight) if there else KnownFault(key=piece.key, seen=(sight,))
 
 

@@ -5,7 +5,7 @@ moment gives the same faults whether the loop has run daily, weekly, or once.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,14 +15,16 @@ import numpy as np
 import pandas as pd
 
 from components.checks.rules import ABSENT, ONE_ROW
+from components.come import come_at
 from components.fallbacks import ONLY_THE_MISSING
 from components.faults import Fault
 from components.ingests import INGESTS
-from components.known_faults import Faults, KnownFault, faults_at
+from components.known_faults import AUTO, Faults, KnownFault, faults_at
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
     KNOWN_TIME,
+    LABEL,
     LABELS,
     QUARANTINE,
     RECORD_ID,
@@ -44,6 +46,7 @@ _LOOKED = "faults:looked"
 _ENDING = "faults:ending"
 _BY_THEMSELVES = "auto"
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC").as_unit("us")
+_EPOCH = pd.Timestamp(0, tz="UTC")
 _TABLES = (RECORDS, LABELS, QUARANTINE)
 
 
@@ -63,6 +66,8 @@ class Seen:
         Those among them that are the new normal.
     taken : Timestamp or None
         By when everything that the source held has been ingested.
+    silences : Silences or None
+        What the looks before knew of how late rows and labels arrive; None: nobody looked then.
 
     """
 
@@ -73,6 +78,7 @@ class Seen:
     known: tuple[Fault, ...] = ()
     accepted: tuple[Fault, ...] = ()
     taken: pd.Timestamp | None = None
+    silences: diagnosis.Silences | None = None
 
     def faults(self, pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, ...]:
         """Diagnose it."""
@@ -86,11 +92,41 @@ class Seen:
             known=self.known,
             accepted=self.accepted,
             taken=self.taken,
+            silences=self.silences,
         )
 
     def count(self, fault: Fault) -> int:
-        """Count the records that a fault spoils."""
-        return int(fault.concerns(self.records).sum())
+        """Count the rows that a fault spoils, those too that stand in quarantine."""
+        return int(fault.concerns(self.rows()).sum())
+
+    def rows(self) -> pd.DataFrame:
+        """Give the keys of all rows that came: records, and rows that were refused, each once."""
+        keys, refused = [RECORD_ID, EVENT_TIME], self.quarantine
+        asked = refused[RECORD_ID].notna() & refused[EVENT_TIME].notna()
+        asked &= ~refused["rule"].map(str).str.startswith(ONE_ROW)
+        if not asked.any():
+            return self.records[keys]
+        lines = refused.loc[asked, keys].drop_duplicates(RECORD_ID)
+        lines = lines[~lines[RECORD_ID].isin(self.records[RECORD_ID])]
+        return pd.concat([self.records[keys], lines], ignore_index=True)
+
+    def come(
+        self, known: Iterable[KnownFault], found: Collection[Fault], moment: pd.Timestamp
+    ) -> list[tuple[KnownFault, str]]:
+        """List the open faults whose rows or labels have come, each with the reason."""
+        waiting = [one for one in known if one.fault.waits]
+        if not waiting:
+            return []
+        labelled = self.labels.loc[self.labels[LABEL].notna(), RECORD_ID]
+        return come_at(waiting, moment, found, rows=self.rows(), labelled=set(labelled))
+
+    def heard(self, moment: pd.Timestamp) -> diagnosis.Silences:
+        """Add this look to what is known of how late rows and labels arrive."""
+        taken = moment if self.taken is None else min(self.taken, moment)
+        given = self.labels.loc[self.labels[LABEL].notna(), EVENT_TIME]
+        newest = (_micros(self.rows()[EVENT_TIME].max()), _micros(given.max()))
+        before = self.silences or diagnosis.Silences()
+        return before.seen(*newest, taken=_micros(taken) or 0)
 
 
 def period_of(pipeline: Pipeline) -> timedelta:
@@ -161,10 +197,16 @@ def look_for_faults(
     if mark is None or mark["versions"] != versions or _moment(mark) != as_of:
         last = _last_look(home, pipeline, mark, as_of)
         seen = see(home, pipeline, as_of=as_of, last=last)
+        told = (mark or {}).get("silences", {})
+        seen = replace(seen, silences=diagnosis.Silences.from_plain(told))
         found = seen.faults(pipeline, as_of=as_of)
         ledger.record_faults(
             name, found, as_of=as_of, now=clock(), count=seen.count, flow_run_id=flow_run_id
         )
+        for one, why in seen.come(ledger.faults(name), found, as_of):
+            ledger.end_fault(
+                name, one.key, how="reingested", who=AUTO, why=why, as_of=as_of, now=clock()
+            )
         if ledger.mark(name, _ENDING) == _BY_THEMSELVES:
             window = pd.Timedelta(pipeline.monitor.window)
             reference = pd.Timedelta(pipeline.diagnosis.reference)
@@ -174,6 +216,7 @@ def look_for_faults(
         if mark is None or _moment(mark) <= as_of:
             settled = _settled(home, pipeline, settled_by(pipeline, as_of))
             looked = {"as_of": as_of.isoformat(), "versions": versions, "settled": settled}
+            looked["silences"] = seen.heard(as_of).as_plain()
             ledger.set_mark(name, _LOOKED, json.dumps(looked))
     return faults_now(home, pipeline, as_of=as_of)
 
@@ -246,7 +289,8 @@ def mended(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fa
     """List the faults whose rows were read again: the newest version of a record is right."""
     known = home.ledger.faults(pipeline.name)
     seen = ((one.at(as_of), one.state_at(as_of)) for one in known)
-    return tuple(fault for fault, state in seen if fault is not None and state == "reingested")
+    back = (fault for fault, state in seen if fault is not None and state == "reingested")
+    return tuple(fault for fault in back if not fault.waits)
 
 
 def last_look(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> pd.Timestamp | None:
@@ -279,6 +323,10 @@ def look_at_source(pipeline: Pipeline, *, as_of: pd.Timestamp) -> tuple[Fault, .
     records = newest_known(delivery.records)
     labels = with_event_times(newest_known(delivery.labels), records)
     return Seen(records, labels, delivery.quarantine).faults(pipeline, as_of=as_of)
+
+
+def _micros(moment: Any) -> int | None:
+    return None if pd.isna(moment) else int((moment - _EPOCH) // pd.Timedelta(1, "us"))
 
 
 def _moment(mark: dict[str, Any]) -> pd.Timestamp:
@@ -367,7 +415,7 @@ def _without_mended(
     old = np.zeros(len(lines), dtype=bool)
     for one in known:
         fault, end = one.at(as_of), one.ended_as_of
-        if fault is None or end is None or one.state_at(as_of) != "reingested":
+        if fault is None or end is None or one.state_at(as_of) != "reingested" or fault.waits:
             continue
         old |= of_fault(lines, fault) & ~(lines[KNOWN_TIME] > end).to_numpy(dtype=bool)
     return lines[~old].reset_index(drop=True) if old.any() else lines

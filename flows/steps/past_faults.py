@@ -112,13 +112,18 @@ class PastFaults:
         )
         for one in stayed:
             gone[one.key] = ended(one, "accepted", who=AUTO, why=STAYED, as_of=moment)
+        come = seen.come(sorted(after, key=_since), found, moment)
+        for one, why in come:
+            gone[one.key] = ended(one, "reingested", who=AUTO, why=why, as_of=moment)
         return Looked(
             at=moment,
             known=tuple(gone.get(one.key, one) for one in after),
             found=tuple((one.key, in_words(one.fault)) for one in new),
             ended=(
-                *((one.key, ended_in_words(one.fault, "discarded", CLEAN)) for one in over),
-                *((one.key, ended_in_words(one.fault, "accepted", STAYED)) for one in stayed),
+                *(
+                    (key, ended_in_words(one.fault, one.state, one.why))
+                    for key, one in gone.items()
+                ),
             ),
         )
 

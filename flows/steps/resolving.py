@@ -262,7 +262,7 @@ def _newest_known(
 
     name, table = pipeline.name, LABELS if fault.column == pipeline.target else RECORDS
     stored = to_frame(home.lake.read(name, RECORDS, columns=[RECORD_ID, EVENT_TIME]))
-    inside = set(stored.loc[fault.concerns(stored), RECORD_ID])
+    inside = set(stored.loc[fault.covers(stored), RECORD_ID])
     held = to_frame(home.lake.read(name, table, columns=[RECORD_ID, KNOWN_TIME]))
     rows = [held]
     if pipeline.updated is not None or table == LABELS:

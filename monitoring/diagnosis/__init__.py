@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from components.faults import Fault, write_marks
+from components.faults import LABELS_DUE, Fault, write_marks
 from components.pipelines import Pipeline
 from monitoring.diagnosis.arrivals import known_lines
 from monitoring.diagnosis.judging import judge, mark_known
 from monitoring.diagnosis.look import BACK, Found, Look, look_at
 from monitoring.diagnosis.observed import micro, observe
+from monitoring.diagnosis.silences import Silences
 from monitoring.diagnosis.words import moment_in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["diagnose", "stood_since"]
+__all__ = ["Silences", "diagnose", "stood_since"]
 
 _MOST_IDS = 2_000
 """More are kept as marks, a few bytes each."""
@@ -41,6 +42,7 @@ def diagnose(
     known: Iterable[Fault] | None = None,
     accepted: Collection[Fault] = (),
     taken: pd.Timestamp | None = None,
+    silences: Silences | None = None,
 ) -> tuple[Fault, ...]:
     """Find the data faults of a feed, as far as it was known at a moment.
 
@@ -68,6 +70,10 @@ def diagnose(
     taken : Timestamp, optional
         By when everything that the source held has been taken in, if earlier than `as_of`: that
         no row came later says nothing of the feed.
+    silences : Silences, optional
+        What the looks before knew of how late rows and labels arrive. What lasts no longer than
+        usual at the end of the feed is no fault; nor is any end while nobody knows. Without it
+        the times at which rows and labels were known are taken to be those at which they arrived.
 
     Returns
     -------
@@ -78,7 +84,7 @@ def diagnose(
     """
     with np.errstate(all="ignore"):  # odd values overflow; what comes of them is no fault
         faults = _faults(
-            records, labels, quarantine, pipeline, as_of, since, known, accepted, taken
+            records, labels, quarantine, pipeline, as_of, since, known, accepted, taken, silences
         )
     return tuple(sorted(faults))
 
@@ -93,6 +99,7 @@ def _faults(
     known: Iterable[Fault] | None,
     accepted: Collection[Fault],
     taken: pd.Timestamp | None,
+    silences: Silences | None,
 ) -> list[Fault]:
     begin, known = None, None if known is None else tuple(known)
     if since is not None:
@@ -100,7 +107,7 @@ def _faults(
         oldest = stood_since(open_, since, pipeline)
         begin = (oldest - 2 * pd.Timedelta(pipeline.diagnosis.reference)).floor("D")
     rows = observe(records, labels, quarantine, pipeline, as_of=as_of, begin=begin)
-    look = look_at(rows, pipeline, as_of, taken=taken)
+    look = look_at(rows, pipeline, as_of, taken=taken, silences=silences)
     lines = known_lines(quarantine, as_of)
     first = 0
     if begin is not None:
@@ -134,9 +141,9 @@ def stood_since(known: Iterable[Fault], moment: pd.Timestamp, pipeline: Pipeline
 def _merged(look: Look, found: list[tuple[int, Found]]) -> list[list[Found]]:
     """Bring together what one fault spoils in periods that follow one another."""
     groups: list[list[Found]] = []
-    last: dict[tuple[str, str], tuple[int, int]] = {}  # end, position in groups
+    last: dict[tuple[str, str, bool], tuple[int, int]] = {}  # end, position in groups
     for one in sorted((one for _, one in found), key=lambda one: (*_stretch(look, one), one.fault)):
-        name = (one.fault, one.column)
+        name = (one.fault, one.column, LABELS_DUE in one.evidence)
         since, until = _stretch(look, one)
         end, position = last.get(name, (since - look.width - 1, -1))
         if position >= 0 and since - end <= look.width and not one.ids:

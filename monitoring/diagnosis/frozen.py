@@ -24,6 +24,8 @@ _LEAST_RUNS = 30
 _MANY_RUNS = 100
 _MANY_DAYS = 35 * DAY
 _MOST_DISTINCT = 3
+_FEW_DISTINCT = 12
+_BY_CHANCE = np.log(1e-6)
 _OFTEN = 3
 _WHOLE_FEED = 0.6
 _NEARLY_A_DAY = 20 * HOUR
@@ -155,7 +157,7 @@ def _in_column(look: Look, period: int, position: int) -> Found | None:
     span = int(runs.begun[run] - runs.begun[past[0]])
     told = position == look.target and len(past) >= _MANY_RUNS and span >= _MANY_DAYS
     distinct = look.columns[position].distinct if numbers else None
-    if not _too_long(runs, run, past, distinct, alternates=told):
+    if not too_long(runs, run, past, distinct, alternates=told):
         return None
     rows = np.sort(runs.order[runs.first[run] : runs.first[run] + length])
     rows = rows[(rows >= look.bounds[period]) & (rows < look.bounds[period + 1])]
@@ -192,7 +194,11 @@ def _reference(look: Look, period: int, position: int, runs: Runs, run: int) -> 
     return np.asarray(earlier[ok])
 
 
-def _too_long(
+def _log(share: float) -> float:
+    return float(np.log(share)) if share > 0 else -np.inf
+
+
+def too_long(
     runs: Runs,
     run: int,
     past: "Whole",
@@ -210,7 +216,11 @@ def _too_long(
     longest, longest_time = runs.length[past].max(), runs.lasted[past].max()
     weights = np.bincount(runs.code[past], weights=runs.length[past].astype(float))
     share = weights[runs.code[run]] / weights.sum() if runs.code[run] < len(weights) else 0.0
-    few = np.count_nonzero(weights) <= _MOST_DISTINCT
+    distinct = np.count_nonzero(weights)
+    few = distinct <= _MOST_DISTINCT
+    # Where thousands of runs of a common value are looked at, some are long by chance.
+    if distinct <= _FEW_DISTINCT and np.log(weights.sum()) + length * _log(share) > _BY_CHANCE:
+        return False
     # A value that fills most rows (no rain, no holiday) stays for long by its nature.
     factor = (2.0 if alternates else 3.0) if few or share > 1 / 3 else 1.5
     if numbers is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from monitoring.diagnosis.clocks import Clock
     from monitoring.diagnosis.frozen import Runs
+    from monitoring.diagnosis.silences import Silences
     from monitoring.diagnosis.units import Measure
 
 HOUR = 3_600_000_000
@@ -96,6 +97,8 @@ class Look:
         Whether that fault is known to be open, so that it stands however old it is.
     taken : int
         By when everything that the source held was taken in, in microseconds.
+    silences : Silences, optional
+        What looks before this one knew of how late rows and labels arrive.
     last_seen : list of ndarray of int64
         For each distinct value of a column the last clean period that held it.
 
@@ -133,6 +136,7 @@ class Look:
     repeated: "Floats" = field(default_factory=lambda: np.zeros(0))
     second: "Mask" = field(default_factory=lambda: np.zeros(0, bool))
     doubled: "Floats" = field(default_factory=lambda: np.zeros(0))
+    silences: "Silences | None" = None
 
     @property
     def target(self) -> int:
@@ -251,6 +255,7 @@ def look_at(
     as_of: pd.Timestamp,
     *,
     taken: pd.Timestamp | None = None,
+    silences: "Silences | None" = None,
 ) -> Look:
     """Cut rows into periods, and profile each column of each period."""
     width = _width(rows, pipeline)
@@ -280,6 +285,7 @@ def look_at(
         held=np.zeros(shape, dtype=bool),
         last_seen=[np.full(len(column.distinct), -1, np.int64) for column in columns],
         first=np.searchsorted(starts * width, starts * width - reach, side="left"),
+        silences=silences,
     )
     _profile(look, np.repeat(np.arange(len(starts)), np.diff(bounds)))
     return look

@@ -7,6 +7,7 @@ import numpy as np
 
 from monitoring.diagnosis.explained import explaining
 from monitoring.diagnosis.look import DAY, HOUR, LEAST_PERIODS, Found, Look
+from monitoring.diagnosis.silences import longest_usual
 from monitoring.diagnosis.words import moment_in_words, share_in_words, stretch_in_words
 
 if TYPE_CHECKING:
@@ -134,12 +135,13 @@ def find_gaps(look: Look, judged: range) -> list[Found]:
     short and a morning without them is long. It must be twice the longest clean one
     of the reference.
     """
-    if not len(judged):
+    if not len(look.rows.time):
         return []
     time = np.unique(look.rows.time)
-    ends = np.append(time[1:], _due(look))
+    ends = np.append(time[1:], _end(look))
     gaps = np.flatnonzero(ends - time >= _LEAST_GAP)
-    since = look.start[judged.start]
+    # A feed that has died has nothing to judge, and is silent for longer every day.
+    since = look.start[judged.start] if len(judged) else int(time[-1])
     found: list[Found] = []
     clean = np.ones(len(time), dtype=bool)
     for gap in gaps:
@@ -159,6 +161,18 @@ def find_gaps(look: Look, judged: range) -> list[Found]:
         if end > since:
             found.append(_gap(look, begun, end, missed, worst))
     return found
+
+
+def _end(look: Look) -> int:
+    """Say until when the feed is silent at its end; up to its newest row where that is usual."""
+    newest = int(look.rows.time[-1])
+    if look.silences is None:
+        return _due(look)
+    usual = longest_usual(look.silences.rows, newest)
+    if usual is None:  # known times tell of lateness only where the source gives them
+        told = bool(np.any(look.rows.known > look.rows.time))
+        return _due(look) if told else newest
+    return _due(look) if look.taken - newest > usual else newest
 
 
 def _due(look: Look) -> int:

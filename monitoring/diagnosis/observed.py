@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 ONE_ROW = "must be claimed by one row"
+_FLAGS: dict[str, object] = {"true": 1.0, "false": 0.0}
 NEVER = np.iinfo(np.int64).min
 """Stands for a time that is missing."""
 
@@ -199,15 +200,31 @@ def _refused(lines: pd.DataFrame, rows: pd.DataFrame, pipeline: Pipeline) -> pd.
     claimed = series(lines, "rule").map(str).str.startswith(ONE_ROW)
     in_records = lines[RECORD_ID].isin(rows[RECORD_ID])
     lines = lines[lines[RECORD_ID].notna() & ~claimed & ~in_records]
-    lines = lines.drop_duplicates([RECORD_ID, KNOWN_TIME])
     if lines.empty:
         return nothing
+    keys = [RECORD_ID, KNOWN_TIME]
+    columns = series(lines, "column").map(str)
+    blamed = set(zip(lines[RECORD_ID], lines[KNOWN_TIME], columns, strict=True))
+    lines = lines.drop_duplicates(keys)
     read = [_json(text) for text in lines["row"]]
     names = [*pipeline.columns, *([pipeline.entity] if pipeline.entity else [])]
     taken = {name: [row.get(name) for row in read] for name in names}
+    whose = list(zip(lines[RECORD_ID], lines[KNOWN_TIME], strict=True))
+    for name, column in pipeline.columns.items():
+        if column.kind == "number":
+            taken[name] = [
+                value if (*row, name) in blamed else _number_of(value)
+                for row, value in zip(whose, taken[name], strict=True)
+            ]
     found = pd.DataFrame(taken, index=lines.index, dtype=object)
-    keys = lines[[RECORD_ID, EVENT_TIME, KNOWN_TIME]]
-    return pd.concat([keys, found], axis=1).assign(_refused=True)
+    given = lines[[RECORD_ID, EVENT_TIME, KNOWN_TIME]]
+    return pd.concat([given, found], axis=1).assign(_refused=True)
+
+
+def _number_of(value: object) -> object:
+    """Read a flag that the checks took for a number: as text it is none."""
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return _FLAGS.get(word, value)
 
 
 def _json(text: object) -> dict[str, Any]:

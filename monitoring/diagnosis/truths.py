@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from components.faults import LABELS_DUE
 from monitoring.diagnosis.look import DAY, HOUR, LEAST_PERIODS, Found, Look
 from monitoring.diagnosis.observed import NEVER
+from monitoring.diagnosis.silences import longest_usual
 from monitoring.diagnosis.words import moment_in_words, number_in_words, share_in_words
 
 if TYPE_CHECKING:
@@ -39,6 +41,23 @@ def _due_since(look: Look, past: "Whole") -> int:
     return int(np.quantile(waited, 0.99, method="higher")) if len(waited) else 0
 
 
+def _expected(look: Look, rows: "Whole", came: "NDArray[np.bool_]", due: int) -> "Whole":
+    """Keep the rows whose label must have come: by its delay, and by how labels arrive."""
+    time = look.rows.time
+    if look.silences is None:
+        return rows[time[rows] + due <= look.as_of]
+    labelled = np.flatnonzero(came)
+    newest = int(time[labelled[-1]]) if len(labelled) else int(time[0]) - 1
+    rows = rows[time[rows] + due <= look.taken]
+    usual = longest_usual(look.silences.labels, newest)
+    waited = look.rows.label_known[labelled] - time[labelled]
+    if usual is None and len(waited) and np.ptp(waited) > 0:
+        return rows  # the source says itself when each label was known
+    if usual is not None and look.taken - newest > usual:
+        return rows[(time[rows] <= newest) | (time[rows] + usual <= look.taken)]
+    return rows[time[rows] <= newest]
+
+
 def _absent(look: Look, period: int) -> Iterator[Found]:
     """Find labels that are due and did not come."""
     if look.nulls[period, look.target] < 1 / 2:
@@ -54,12 +73,12 @@ def _absent(look: Look, period: int) -> Iterator[Found]:
     if usual < 1 / 2 or not asked.any() or came[span][asked].mean() > 0.2 * worst:
         return
     due = _due_since(look, past)
-    rows = span.start + np.flatnonzero(asked & (look.rows.time[span] + due <= look.as_of))
+    rows = _expected(look, span.start + np.flatnonzero(asked), came, due)
     if len(rows) < _LEAST_ROWS or came[rows].mean() > 0.2 * worst:
         return
     lacking = rows[~came[rows]]
     evidence = (
-        f"{share_in_words(float(came[rows].mean()))} of {len(rows)} labels due by "
+        f"{share_in_words(float(came[rows].mean()))} of {len(rows)} {LABELS_DUE} "
         f"{moment_in_words(look.as_of)} came; of the rows before, {share_in_words(usual)} are "
         f"labelled, 99% of those within {due / HOUR:.1f} hours"
     )

@@ -46,6 +46,8 @@ UNITS = (
     Unit("a sixtieth of", 1 / 60.0),
     Unit("°F instead of °C, from", 1.8, 32.0),
     Unit("°C instead of °F, from", 1 / 1.8, -32.0 / 1.8),
+    Unit("kelvin instead of °C, 273.15 more than", 1.0, 273.15),
+    Unit("°C instead of kelvin, 273.15 less than", 1.0, -273.15),
     Unit("miles for kilometres, 0.621 times", 1 / 1.609344),
     Unit("kilometres for miles, 1.609 times", 1.609344),
     Unit("m/s for km/h, 0.278 times", 1 / 3.6),
@@ -142,6 +144,7 @@ def _unit_of(look: Look, period: int, position: int) -> Found | None:
         f"{moment_in_words(int(look.rows.time[rows[0]]))}, where {measure.expected:.4g} was usual "
         f"in the {len(past)} periods before: {unit.name} what is meant, for it would be {meant:.4g}"
     )
+    rows = measure.so_too(every, rows, unit)
     # Small values a hundredfold still look normal; that a feed changes its unit by turns is rare.
     between = np.count_nonzero((every >= rows[0]) & (every <= rows[-1]))
     solid = len(rows) >= _SOLID * int(between)
@@ -191,6 +194,16 @@ class Measure:
         outside = (values < low - width) | (values > high + width)
         share = float(outside.mean())
         return rows[outside] if 0.2 <= share < 1.0 and outside.sum() >= _LEAST_ROWS else rows  # noqa: PLR2004
+
+    def so_too(self, every: "Whole", rows: "Whole", unit: Unit) -> "Whole":
+        """Add the rows that lie outside of all that occurred, however little, but not converted."""
+        low, high = self._range
+        slack = 0.25 * (high - low)
+        values = self._numbers[every]
+        meant = unit.back(values)
+        outside = (values < low) | (values > high)
+        fits = (meant >= low - slack) & (meant <= high + slack)
+        return np.union1d(rows, every[outside & fits])
 
     def fit(
         self, values: "Floats", rows: "Whole", unit: Unit | None = None, *, alone: bool = False

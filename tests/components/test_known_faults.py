@@ -101,6 +101,19 @@ def test_an_accepted_fault_grows_in_silence() -> None:
     assert faults_at([one], day(6), window=WEEK) == faults_at([], day(6), window=WEEK)
 
 
+def test_an_accepted_unit_goes_on_after_another_fault_broke_its_column() -> None:
+    known = looks((5, [fault(3, 5, "unit_changed")]))
+    known = tuple(ended(o, "accepted", who="Ada", why="new", as_of=day(5)) for o in known)
+    broken = fault(4, 8, "unit_changed", ids=("a", "b"), evidence="100 times")
+    later = fault(9, 10, "unit_changed", evidence="100 times again")
+
+    known = looks((8, [broken]), (10, [later]), known=known)
+
+    assert [(one.state, one.fault.since, one.fault.until) for one in known] == [
+        ("accepted", day(3), day(10))
+    ]
+
+
 def test_beyond_a_discarded_fault_a_new_one_begins() -> None:
     (one,) = looks((4, [fault(3, 4)]))
     first, second = looks((6, [fault(3, 6)]), known=(end(one, "discarded", 5),))

@@ -30,9 +30,11 @@ class Engine:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.since: list[pd.Timestamp | None] = []
+        self.silences: list[Any] = []
 
-    def __call__(self, records: Any, *_: Any, as_of: Any, since: Any, **__: Any) -> Any:
+    def __call__(self, records: Any, *_: Any, as_of: Any, since: Any, **more: Any) -> Any:
         self.since.append(since)
+        self.silences.append(more["silences"])
         newest = records["event_time"].max()
         seen = (fault for fault in self.faults if fault.since <= newest and fault.since < as_of)
         return tuple(sorted(fault for fault in seen if since is None or fault.until > since))
@@ -66,6 +68,34 @@ def accept(care, named: str, moment: pd.Timestamp, how: str = "accepted") -> Non
     care.ledger.end_fault(
         "bikes", named, how=how, who="Ada", why="so it is", as_of=moment, now=care.clock()
     )
+
+
+# --- what comes late -----------------------------------------------------------------------------
+
+
+def test_a_look_is_told_how_late_rows_and_labels_were_at_those_before(care, day, engine) -> None:
+    look(care, day(40))
+    look(care, day(41))
+    first, second = engine.silences
+    assert (first.rows, first.labels) == ((), ())
+    hour = 3_600_000_000
+    assert [0 <= one.longest <= 24 * hour for one in second.rows] == [True]
+    assert len(second.labels) == 1
+
+
+def test_a_missing_period_whose_rows_are_there_ends_by_itself_and_is_written(
+    care, day, engine
+) -> None:
+    gap = Fault(day(55), day(57), "missing_period", "at", "no row", 0)
+    engine.faults = [gap]
+    assert look(care, day(60)).blocking == (gap,)
+
+    engine.faults = []
+    assert look(care, day(61)) == diagnosing.Faults()
+
+    (one,) = care.ledger.faults("bikes")
+    assert (one.state, one.who, one.why) == ("reingested", "auto", "the rows have come")
+    assert faults_now(care.home, care.pipeline, as_of=day(60)).blocking == (gap,)
 
 
 # --- looking -------------------------------------------------------------------------------------

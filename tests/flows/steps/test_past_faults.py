@@ -157,6 +157,20 @@ def test_history_takes_what_stays_for_a_whole_reference_as_the_new_normal(
     assert "taken as the new normal" in said[0]
 
 
+def test_a_fault_goes_on_in_rows_that_are_all_refused(feed: pd.DataFrame) -> None:
+    hundredfold(feed, feed["at"] >= BAD)
+    feed.loc[(feed["at"] >= BAD) & (feed["wind"] == 0), "wind"] = 900.0
+    given = pipeline_of(7).model_dump()
+    given["columns"]["wind"] = {"kind": "number", "min": 0, "max": 200}
+    pipeline = Pipeline.model_validate(given)
+    looks = PastFaults(past_of(feed, pipeline), pipeline, START, BAD - 5 * DAY)
+
+    one = next(o for o in looks.look(BAD + 23 * DAY).known if o.fault.fault == "unit_changed")
+
+    assert one.fault.rows == pytest.approx(23 * 24, abs=2)
+    assert one.fault.until >= BAD + 23 * DAY - pd.Timedelta(hours=2)
+
+
 def test_a_history_that_ends_is_no_missing_period(feed: pd.DataFrame) -> None:
     looks = looks_over(feed[feed["at"] < BAD + 10 * DAY])
 

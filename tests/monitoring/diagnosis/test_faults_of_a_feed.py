@@ -1,6 +1,7 @@
 """A made feed of ten weeks, and each fault in one day of it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -13,6 +14,8 @@ from components.pipelines import Pipeline
 from components.records import KNOWN_TIME, LABEL, RECORD_ID, empty_frame, quarantine_schema
 from monitoring.diagnosis import diagnose
 from monitoring.diagnosis.arrivals import ABSENT
+from monitoring.diagnosis.frozen import Runs, too_long
+from monitoring.diagnosis.look import HOUR
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 DAYS = 70
@@ -302,6 +305,48 @@ def test_a_stretch_in_another_unit_is_spoiled_from_its_first_value_to_its_last(f
     fault = only(faults_of(feed))
 
     assert (fault.fault, fault.rows, fault.ids) == ("unit_changed", 48, ())
+
+
+@pytest.mark.parametrize("kelvin", [False, True])
+def test_another_temperature_scale_spoils_cold_hours_as_well(feed, kelvin):
+    day = bad_day(feed)
+    noise = np.random.default_rng(2).normal(0, 1.5, len(feed))
+    feed["temp"] = np.round(12 + 6 * np.sin((feed["hour"] - 9) / 24 * 2 * np.pi) + noise, 1)
+    feed.loc[day, "temp"] -= 3  # °F of cold hours lie near the warmest °C
+    feed.loc[day, "temp"] = feed["temp"] + 273.15 if kelvin else feed["temp"] * 1.8 + 32
+
+    fault = only(faults_of(feed))
+
+    assert (fault.fault, fault.column, fault.rows) == ("unit_changed", "temp", 48)
+
+
+def test_flags_of_rows_refused_for_another_column_are_read_as_the_checks_do(feed):
+    columns = {**PIPELINE.columns, "late": "number"}
+    pipeline = pipeline_of(columns=columns)
+    feed["late"] = feed["at"].dt.minute == 0
+    out_of_bounds(feed)
+
+    found = only(faults_of(feed, pipeline))
+
+    assert (found.fault, found.column) == ("unit_changed", "pressure")
+
+
+def test_a_common_value_in_many_rows_in_a_row_is_chance():
+    rng = np.random.default_rng(0)
+    size = 20_000
+    late, code = (rng.random(size) < 0.2).astype(float), np.array([0.0, 1.0])
+    first = np.concatenate(([0], 1 + np.flatnonzero(np.diff(late))))
+    length = np.diff(np.append(first, size))
+    hours = length * HOUR
+    runs = Runs(first, length, first * HOUR, hours, late[first].astype(int), np.arange(size))
+    short = np.flatnonzero(length <= 8)
+    run = int(np.argmax(length))
+
+    assert length[run] > 3 * 8 + 3
+    assert not too_long(runs, run, short, code)
+    stuck = replace(runs, length=np.where(np.arange(len(length)) == run, 300, length))
+    stuck = replace(stuck, lasted=stuck.length * HOUR)
+    assert too_long(stuck, run, short, code)
 
 
 def test_a_fault_that_stands_goes_on_beyond_the_reference_unless_it_was_accepted(feed):
