@@ -18,7 +18,7 @@ from components.pipelines import Pipeline
 from components.records import LABEL
 
 Mask = npt.NDArray[np.bool_]
-_WHOLE_ROWS = frozenset({"duplicated", "missing_period", "clock_jump", "id_burst"})
+_WHOLE_ROWS = frozenset({"duplicated", "clock_jump", "id_burst"})
 _SEVERAL_COLUMNS = frozenset({"columns_shifted"})
 
 

@@ -92,18 +92,6 @@ def maturity_of(
     )
 
 
-def curve_of(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp) -> MaturityCurve:
-    """Measure the share of all records whose label is known by age, as known at a moment.
-
-    Raises
-    ------
-    StoreError
-        If the tables do not exist yet.
-
-    """
-    return measured_curve(home, pipeline, as_of=as_of)[0]
-
-
 def measured_curve(
     home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp
 ) -> tuple[MaturityCurve, str]:

@@ -17,8 +17,9 @@ import pandas as pd
 from components.errors import DriftwheelError, LeaseLostError, StoreError
 from components.failpoints import failpoint
 from components.faults import Fault
-from components.known_faults import Faults, in_words, read_faults, write_faults
+from components.known_faults import Faults, in_words
 from components.pipelines import Pipeline
+from components.written_faults import read_faults, write_faults
 from flows.steps import training
 from flows.steps.aliases import copy_aliases
 from flows.steps.diagnosing import look_for_faults

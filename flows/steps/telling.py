@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from components.faults import Fault
-from components.known_faults import KnownFault, as_plain
+from components.known_faults import KnownFault
 from components.pipelines import Pipeline
+from components.written_faults import as_plain
 
 if TYPE_CHECKING:
     from components.stores.ledger import Decision

@@ -20,11 +20,10 @@ from components.known_faults import (
     faults_at,
     fold,
     over_at,
-    read_faults,
     stayed_at,
     without_records,
-    write_faults,
 )
+from components.written_faults import read_faults, write_faults
 
 START = pd.Timestamp("2024-01-01", tz="UTC").as_unit("us")
 WEEK = timedelta(days=7)

@@ -16,12 +16,10 @@ from components.known_faults import (
     Ending,
     KnownFault,
     Sight,
-    as_plain,
     choose_open,
     ended,
     ended_in_words,
     fold,
-    from_plain,
     in_words,
     over_at,
     stayed_at,
@@ -31,6 +29,7 @@ from components.stores.ledger.connecting import Database
 from components.stores.ledger.decisions import record
 from components.stores.ledger.tables import faults
 from components.stores.ledger.values import Outcome
+from components.written_faults import as_plain, from_plain
 
 
 class FaultBook:

@@ -123,7 +123,7 @@ def test_broken_labels_are_not_used(ids) -> None:
     pd.testing.assert_frame_equal(of(records, flipped, [one]), of(records, clean))
 
 
-@pytest.mark.parametrize("name", ["duplicated", "clock_jump", "missing_period", "id_burst"])
+@pytest.mark.parametrize("name", ["duplicated", "clock_jump", "id_burst"])
 def test_rows_that_are_wrong_as_a_whole_are_not_even_counted(name) -> None:
     records, labels = world()
     one = fault(name, "t" if name != "id_burst" else "who")
@@ -133,6 +133,13 @@ def test_rows_that_are_wrong_as_a_whole_are_not_even_counted(name) -> None:
     absent = of(records[keep], labels[~inside(labels, one)])
     index = there.index[~inside(there, one)]
     pd.testing.assert_frame_equal(told.loc[index], absent.loc[index], check_exact=True)
+
+
+def test_a_gap_hides_nothing_of_the_rows_that_came_after_all() -> None:
+    records, labels = world()
+    gap = fault("missing_period", "t")
+    assert records["event_time"].between(gap.since, gap.until).any()
+    pd.testing.assert_frame_equal(of(records, labels, [gap]), of(records, labels), check_exact=True)
 
 
 def test_columns_in_another_order_spoil_all_features_and_no_label() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from components.faults import Fault
 from components.stores.ledger import Outcome
-from flows.steps.maturing import curve_of
+from flows.steps.maturing import measured_curve
 from flows.steps.measuring import (
     look_again,
     looks_due,
@@ -111,7 +111,7 @@ def test_how_long_labels_take_is_measured_with_every_window(late, day) -> None:
         "50 % by 1h, 95 % by 30h, 99 % by 30h of the labels that come; 2.0 % never; "
         "a fair age is 30h (99 % of those that come)"
     )
-    curve = curve_of(late.home, late.pipeline, as_of=day(21))
+    curve, _ = measured_curve(late.home, late.pipeline, as_of=day(21))
     assert curve.share_at(2 * HOUR) == pytest.approx(0.98 * 0.69, abs=0.03)
 
 
