@@ -6,8 +6,8 @@ may look worse or better than the second, since how long a label takes is not ra
 stream through DuckDB within a bound of memory, whatever the number of rows.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -25,22 +25,24 @@ _BATCH = 100_000
 
 # Of versions known at the same time the one whose label sorts last counts, so that the order
 # of files decides nothing. A label that was taken back is a null, and hides the one before.
-# Most records have one label: only the others pay for a comparison of both (1.4 times as much).
+# Most records have one label: only the others pay for a comparison of both (1.4 times as much),
+# and both kinds meet before the join, so that predictions look once.
 _ONCE = f"""
     select {RECORD_ID}, any_value({LABEL}) as {LABEL}, max({KNOWN_TIME}) as {LABEL_KNOWN},
-        count(*) as versions
+        count(*) > 1 as several
     from {{labels}} where {KNOWN_TIME} <= $as_of group by {RECORD_ID}"""  # noqa: S608
 _NEWEST = f"""
     select {RECORD_ID}, max(struct_pack(known := {KNOWN_TIME}, label := {LABEL})) as newest
     from {{labels}} where {KNOWN_TIME} <= $as_of
-    and {RECORD_ID} in (select {RECORD_ID} from once where versions > 1)
+    and {RECORD_ID} in (select {RECORD_ID} from once where several)
     group by {RECORD_ID}"""  # noqa: S608
 _AS_OF = f"""
-    select * from (with once as materialized ({_ONCE}), again as ({_NEWEST})
-    select made.*, case when once.versions > 1 then again.newest.label else once.{LABEL} end
-        as {LABEL}, once.{LABEL_KNOWN}
+    select * from (with once as materialized ({_ONCE}), again as ({_NEWEST}), said as (
+        select {RECORD_ID}, {LABEL}, {LABEL_KNOWN} from once where not several
+        union all select {RECORD_ID}, newest.label, newest.known from again)
+    select made.*, said.{LABEL}, said.{LABEL_KNOWN}
     from (select * from {{predictions}} where {KNOWN_TIME} <= $as_of) as made
-    left join once using ({RECORD_ID}) left join again using ({RECORD_ID}))"""  # noqa: S608
+    left join said using ({RECORD_ID}))"""  # noqa: S608
 _VERSIONS = f"""
     select {RECORD_ID}, {LABEL}, {KNOWN_TIME} as {LABEL_KNOWN}, lead({KNOWN_TIME}) over (
         partition by {RECORD_ID} order by {KNOWN_TIME}, {LABEL} nulls last) as superseded
@@ -91,31 +93,20 @@ def label_predictions(
 
     """
     sql, params = labelled_query("dw_predictions", "dw_labels", as_of=as_of, age=age)
-    spill = tempfile.TemporaryDirectory(prefix="driftwheel-join-")
-    connection = duckdb.connect(
-        config={
-            "memory_limit": memory,
-            "temp_directory": spill.name,
-            "preserve_insertion_order": "false",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-    )
     try:
-        # Wherever we run; and nothing of its own on standard output.
-        connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-        for name, rows in (("dw_predictions", predictions), ("dw_labels", labels)):
-            _offer(connection, name, rows)
-        found = connection.sql(sql, params=params).to_arrow_reader(_BATCH)
+        with ExitStack() as stack:
+            connection = _connect(stack, memory)
+            for name, rows in (("dw_predictions", predictions), ("dw_labels", labels)):
+                _offer(connection, name, rows)
+            found = connection.sql(sql, params=params).to_arrow_reader(_BATCH)
+            held = stack.pop_all()
     except (duckdb.Error, OSError) as problem:
-        connection.close()
-        spill.cleanup()
         raise StoreError(
             "a join of predictions with labels needs record_id, event_time and known_time of "
             "the former, record_id, known_time and label of the latter, in files that can be "
             f"read. Got: {problem}"
         ) from problem
-    return pa.RecordBatchReader.from_batches(found.schema, _drained(found, connection, spill))
+    return pa.RecordBatchReader.from_batches(found.schema, _drained(found, held))
 
 
 def labelled_query(
@@ -146,6 +137,23 @@ def labelled_query(
     return sql, {**known, "age": age // timedelta(microseconds=1)}
 
 
+def _connect(stack: ExitStack, memory: str) -> duckdb.DuckDBPyConnection:
+    """Open an engine of one's own, that spills into a folder of its own; the stack closes both."""
+    from components.stores.lake.scratch import scratch  # who only writes SQL needs no lake
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(stack.enter_context(scratch("join"))),
+        "preserve_insertion_order": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    connection = stack.enter_context(closing(duckdb.connect(config=config)))
+    # Wherever we run; and nothing of its own on standard output.
+    connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+    return connection
+
+
 def _offer(
     connection: duckdb.DuckDBPyConnection, name: str, rows: "Rows | pa.RecordBatchReader"
 ) -> None:
@@ -156,14 +164,7 @@ def _offer(
         connection.register(name, rows)
 
 
-def _drained(
-    found: pa.RecordBatchReader,
-    connection: duckdb.DuckDBPyConnection,
-    spill: "tempfile.TemporaryDirectory[str]",
-) -> Iterator[pa.RecordBatch]:
+def _drained(found: pa.RecordBatchReader, held: ExitStack) -> Iterator[pa.RecordBatch]:
     """Pass the batches on, then close what they came from."""
-    try:
+    with held:
         yield from found
-    finally:
-        connection.close()
-        spill.cleanup()

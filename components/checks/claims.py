@@ -1,4 +1,4 @@
-"""Rows that claim the same record: copies, corrections, and claims that contradict each other."""
+"""Rows of one delivery that claim the same record: copies, corrections, and contradictions."""
 
 from dataclasses import dataclass
 
@@ -32,9 +32,14 @@ class Settled:
 def settle(rows: pd.DataFrame, pipeline: Pipeline) -> Settled:
     """Set aside the claims that contradict each other, and keep each copy once.
 
-    The first known claim stands if it is undisputed, whatever comes later, so that taking
-    the rows in day by day ends where taking them in at once does. With an `updated` column
-    a later row of another content is a correction, and only equal known times can clash.
+    The first known claim stands if it is undisputed, whatever comes later. With an `updated`
+    column a later row of another content is a correction, and only equal known times can clash.
+
+    Only rows of one delivery can contradict each other: all that a source holds, without the
+    parts that were taken before. What an earlier delivery brought stands, for it was believed
+    then, and a row that says otherwise is a correction of it: known at its own time where that
+    is later, else as of the ingest that brought it (:mod:`flows.steps.news`). So rows that
+    contradict each other end otherwise when they are taken one delivery after another.
 
     Parameters
     ----------

@@ -6,19 +6,22 @@ ranges, finite numbers.
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from components.checks.columns import LABEL_KNOWN
-from components.checks.rules import A_TIME, FINITE, MISSING, Broken, at_least, at_most
+from components.checks.rules import A_TIME, FINITE, MISSING, Broken, Mask, at_least, at_most
 from components.pipelines import Column, Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL, RECORD_ID
 from components.values import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from pandera.pandas import Check, DataFrameSchema
+
+# Which rows keep a rule; `True` says all of them: no series is made of that, and none looked at.
+Kept: TypeAlias = "pd.Series | bool"
 
 _TIME = "datetime64[us, UTC]"
 _TYPES = {"number": "float64", "category": "str"}
@@ -135,7 +138,7 @@ def _checks_of(column: Column) -> Iterator["Check"]:
         yield _check(_Bound(most=column.max), at_most(column.max))
 
 
-def _check(keeps: Callable[[pd.Series], pd.Series], rule: str) -> "Check":
+def _check(keeps: Callable[[pd.Series], Kept], rule: str) -> "Check":
     """Make a check of whole columns; missing values keep every rule of ours by themselves."""
     import pandera.pandas as pa
 
@@ -149,16 +152,23 @@ class _Bound:
         self.least, self.most = least, most
         self.__name__ = "bound"  # pandera asks every check for it
 
-    def __call__(self, values: pd.Series) -> pd.Series:
+    def __call__(self, values: pd.Series) -> Kept:
         """Mark the values that keep the bound."""
-        kept: pd.Series = ~((values < self.least) | (values > self.most)) | np.isinf(values)
-        return kept
+        numbers = values.to_numpy()
+        beyond = (numbers < self.least) | (numbers > self.most)
+        return True if not beyond.any() else _marked(~beyond | np.isinf(numbers), values)
 
 
-def _finite(values: pd.Series) -> pd.Series:
-    kept: pd.Series = ~np.isinf(values)
-    return kept
+def _finite(values: pd.Series) -> Kept:
+    infinite = np.isinf(values.to_numpy())
+    return True if not infinite.any() else _marked(~infinite, values)
 
 
-def _within_centuries(values: pd.Series) -> pd.Series:
+def _within_centuries(values: pd.Series) -> Kept:
+    if not len(values) or (values.min() >= EARLIEST and values.max() <= LATEST):
+        return True
     return ~((values < EARLIEST) | (values > LATEST))
+
+
+def _marked(kept: Mask, values: pd.Series) -> pd.Series:
+    return pd.Series(kept, values.index)

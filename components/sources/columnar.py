@@ -1,6 +1,6 @@
 """Read Parquet files in batches, only the columns that are needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def parquet_columns(path: Path) -> tuple[str, ...]:
         return tuple(file.schema_arrow.names)
 
 
-def parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def parquet_batches(path: Path, columns: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
     """Read columns of a file.
 
     Raises

@@ -8,7 +8,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,14 @@ def read_header(path: Path) -> Header:
     return Header(tuple(rows[0]), delimiter, alone)
 
 
-def read_rows(path: Path, header: Header, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read_rows(
+    path: Path, header: Header, columns: Sequence[str]
+) -> Generator[pa.RecordBatch, None, None]:
     """Read columns of a delimited file as text; an empty field is null.
+
+    A last line without a line end is a row if it has every field, since many writers leave the
+    end out. Whether its last value was cut cannot be seen in it: a file that changes while it
+    is read is refused, and once it is whole, the whole value comes as a correction.
 
     Raises
     ------

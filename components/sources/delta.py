@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components.errors import SourceError, StoreError
+from components.sources.ahead import ahead
 from components.sources.columnar import parquet_batches, parquet_columns
 from components.sources.parts import Part, chosen, regroup
 
@@ -55,7 +56,7 @@ def _rows(file: "DataFile", schema: pa.Schema, columns: list[str]) -> Iterator[p
     present = parquet_columns(file.path)
     # One column tells the number of rows, even where all that are needed stand in the path.
     there = [name for name in present if name in columns] or list(present[:1])
-    found = parquet_batches(file.path, there)
+    found = ahead(parquet_batches(file.path, there))
     return regroup(_complete(batch, file, schema, columns) for batch in found)
 
 

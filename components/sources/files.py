@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from components.errors import SourceError
+from components.sources.ahead import ahead
 from components.sources.columnar import parquet_batches, parquet_columns
 from components.sources.delimited import Header, read_header, read_rows
 from components.sources.packing import Still, is_parquet
@@ -130,7 +131,7 @@ def _rows(state: Still, header: Header | None, columns: list[str]) -> Iterator[p
     else:
         found = read_rows(state.path, header, columns)
     try:
-        yield from regroup(found)
+        yield from regroup(ahead(found))
     except SourceError:
         state.require()  # a file that changed meanwhile is not damaged
         raise

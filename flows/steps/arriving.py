@@ -6,9 +6,10 @@ the tables as they were.
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -197,19 +198,52 @@ def arrive(
         faults=Stage(folder, quarantine_schema()),
         since=since,
     )
-    for part in feed.parts(since=since):
-        taken = None if again else watermark.taken(part.name, part.digest, as_of)
-        if taken is None:
-            _read(part, checks, delivered)
-        else:
-            delivered.before.append(taken)
+    with _Writer(delivered, checks.schema) as writer:
+        for part in feed.parts(since=since):
+            taken = None if again else watermark.taken(part.name, part.digest, as_of)
+            if taken is None:
+                _read(part, checks, delivered, writer)
+            else:
+                delivered.before.append(taken)
     checks.close()
     delivered.absent = checks.absent
     _settle(delivered, checks, folder)
     return delivered
 
 
-def _read(part: Part, checks: Checks, delivered: Delivered) -> None:
+class _Writer:
+    """Puts checked rows aside in a thread of its own, while the next ones are checked.
+
+    One batch waits at most. A problem is raised with the next batch, or at the end.
+    """
+
+    def __init__(self, delivered: Delivered, schema: pa.Schema) -> None:
+        self._delivered, self._schema = delivered, schema
+        self._thread = ThreadPoolExecutor(1, "put-aside")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.shutdown()
+        if kind is None and self._last is not None:
+            self._last.result()
+
+    def add(self, good: pd.DataFrame, lines: pd.DataFrame, part: int) -> None:
+        """Put rows of a part aside, and lines about others."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(self._add, good, lines, part)
+
+    def _add(self, good: pd.DataFrame, lines: pd.DataFrame, part: int) -> None:
+        if len(good):
+            _add(self._delivered.rows, self._schema, good, part)
+        if len(lines):
+            self._delivered.faults.add(to_arrow(lines, quarantine_schema()))
+
+
+def _read(part: Part, checks: Checks, delivered: Delivered, writer: _Writer) -> None:
     checks.begin(part)
     arrival = Arrival(part.name, part.digest)
     number = len(delivered.arrivals)
@@ -217,12 +251,10 @@ def _read(part: Part, checks: Checks, delivered: Delivered) -> None:
     for batch in regroup(part.batches(), most):
         arrival.held += batch.num_rows
         good, lines, extent, left = checks.check(frame_of(batch))
-        _add(delivered.rows, checks.schema, good, number)
-        if len(lines):
-            delivered.faults.add(to_arrow(lines, quarantine_schema()))
+        writer.add(good, lines, number)
         arrival.extent = arrival.extent.joined(extent)
         arrival.left_from = min(filter(None, (arrival.left_from, left)), default=None)
-    delivered.faults.add(to_arrow(checks.end(), quarantine_schema()))
+    writer.add(pd.DataFrame(), checks.end(), number)
     delivered.arrivals.append(arrival)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -76,6 +77,10 @@ on delivered.source = this.source and delivered.part = this.part
 """
 
 
+Around: TypeAlias = Callable[[Checks, bool], Checks]
+"""Takes the checks of a source, and whether it is the table of labels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ingested:
     """What an ingest added.
@@ -141,6 +146,7 @@ def ingest(
     as_of: pd.Timestamp,
     flow_run_id: str = "",
     again: bool = False,
+    around: Around | None = None,
 ) -> Ingested:
     """Append what the source held as known at a moment and the lake does not hold yet.
 
@@ -159,6 +165,8 @@ def ingest(
         Noted in the commits.
     again : bool
         Read parts of which nothing was left before, too.
+    around : callable, optional
+        Put around the checks of each source, to listen to what they say.
 
     Raises
     ------
@@ -169,7 +177,7 @@ def ingest(
 
     """
     with scratch("ingest") as made, spilling(made) as folder:
-        run = _Ingest(lake, pipeline, as_of, flow_run_id, folder)
+        run = _Ingest(lake, pipeline, as_of, flow_run_id, folder, around)
         return run.carry_out(again=again)
 
 
@@ -177,10 +185,16 @@ class _Ingest:
     """One ingest: what it was asked for, and where its rows wait."""
 
     def __init__(
-        self, lake: Lake, pipeline: Pipeline, as_of: pd.Timestamp, flow_run_id: str, folder: Path
+        self,
+        lake: Lake,
+        pipeline: Pipeline,
+        as_of: pd.Timestamp,
+        flow_run_id: str,
+        folder: Path,
+        around: Around | None,
     ) -> None:
         self.lake, self.pipeline, self.as_of = lake, pipeline, as_of
-        self.folder, self.flow_run_id = folder, flow_run_id
+        self.folder, self.flow_run_id, self.around = folder, flow_run_id, around
         self.reading = reading_of(pipeline)
 
     def carry_out(self, *, again: bool) -> Ingested:
@@ -232,6 +246,8 @@ class _Ingest:
         own = source is self.pipeline.labels
         checks: Checks = (LabelChecks if own else RecordChecks)(self.pipeline, self.as_of)
         checks = KeepingOut(checks, self._erased, self.pipeline, self.as_of)
+        if self.around is not None:
+            checks = self.around(checks, own)
         mark = marks[source.shown]
         since = None if again else self._since(source, mark, own=own)
         delivered = arrive(

@@ -1,9 +1,7 @@
 """How soon the labels of a pipeline are known: read from the lake, within a bound of memory."""
 
-import tempfile
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -32,6 +30,7 @@ from components.records import (
     label_schema,
     to_frame,
 )
+from flows.steps.snapshots import with_entities
 from monitoring.maturity import Asked, Usual
 from monitoring.measurements import Measurement
 from monitoring.windows import Window
@@ -152,14 +151,15 @@ def label_versions(
 
     Returns
     -------
-    DataFrame of shape (n_versions, 4)
+    DataFrame of shape (n_versions, 4), or 5 where the pipeline has an entity
         `record_id`, `event_time` (that of the record, where labels have a table of their
-        own), `known_time`, `label`; at most so many.
+        own), `known_time`, `label`, and whom the record is about; at most so many.
 
     """
     within = _within(since, until)
-    with tempfile.TemporaryDirectory(prefix="driftwheel-labels-") as folder:
-        spill = Path(folder)
+    from components.stores.lake.scratch import scratch
+
+    with scratch("labels") as spill:
         labels, tables = home.lake.open(pipeline.name, LABELS), {}
         records = home.lake.open(pipeline.name, RECORDS)
         with labels.session(spill) as asked, records.session(spill) as told:
@@ -170,7 +170,8 @@ def label_versions(
                 tables = {"records": pa.RecordBatchReader.from_batches(_EVENT, given)}
                 sql = _VERSIONS_APART
             found = asked.query(sql.format(**about), tables=tables)
-    return _in_utc(to_frame(found.cast(label_schema(pipeline))))
+    rows = _in_utc(to_frame(found.cast(label_schema(pipeline))))
+    return with_entities(rows, home.lake, pipeline)
 
 
 def reaching_back(
@@ -211,8 +212,9 @@ def with_first_label(
     within = _within(since, until)
     # Labels of a table of their own have no event time: it is the record's.
     about = {"as_of": _moment(as_of), "within": "" if pipeline.labels else within}
-    with tempfile.TemporaryDirectory(prefix="driftwheel-waits-") as folder:
-        spill = Path(folder)
+    from components.stores.lake.scratch import scratch
+
+    with scratch("waits") as spill:
         labels = home.lake.open(pipeline.name, LABELS)
         records = home.lake.open(pipeline.name, RECORDS)
         with labels.session(spill) as told, records.session(spill) as asked:

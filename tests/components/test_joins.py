@@ -1,5 +1,6 @@
 """A prediction is joined with the label that was known then, however late labels are."""
 
+import os
 from datetime import timedelta
 
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from components.errors import StoreError
 from components.joins import label_predictions, labelled_query
 from components.stores.lake import Lake
+from components.stores.lake.scratch import scratch_folders
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 
@@ -105,6 +107,14 @@ def test_a_join_that_cannot_be_made_leaves_nothing_behind(tmp_path, monkeypatch)
         label_predictions(MADE, pa.table({"other": [1]}))
     label_predictions(MADE, SAID).read_all()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_open_join_waits_in_a_folder_that_names_its_process(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    reader = label_predictions(MADE, SAID)
+    assert [pid for _, pid in scratch_folders()] == [os.getpid()]
+    reader.read_all()
+    assert list(scratch_folders()) == []
 
 
 ids = st.sampled_from("abc")

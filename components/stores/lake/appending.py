@@ -4,10 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 
 from components.errors import StoreError
 from components.failpoints import failpoint
+from components.records import EVENT_TIME, KNOWN_TIME, RECORD_ID
 from components.stores.lake.reading import Reader
 
 Given: TypeAlias = "pa.Table | pa.RecordBatchReader"
@@ -17,6 +25,9 @@ Rows: TypeAlias = "pa.Table | Callable[[Reader], Given | None]"
 # A writer holds a whole row group in memory: 131,072 rows of 20 columns are 25 MB. Snappy,
 # the default, and this size cost the same time; the default size costs 600 MB more.
 _ROWS_A_GROUP = 1 << 17
+# What names a row, or its moment, hardly comes twice: a dictionary of it is built for nothing.
+# Without one, 2 million rows of 20 columns took 1.0 s of CPU instead of 1.5, and 12 % less room.
+_WITHOUT_DICTIONARY = (RECORD_ID, EVENT_TIME, KNOWN_TIME, "prediction_id")
 
 
 class Counted:
@@ -112,9 +123,7 @@ def append(
             handle,
             rows.reader(),
             mode="append",
-            writer_properties=WriterProperties(
-                max_row_group_size=_ROWS_A_GROUP, compression="SNAPPY"
-            ),
+            writer_properties=_writing(),
             commit_properties=CommitProperties(
                 custom_metadata=dict(about) or None,
                 max_commit_retries=retries,
@@ -127,3 +136,12 @@ def append(
         raise
     failpoint("after-commit")
     return rows.rows
+
+
+def _writing() -> WriterProperties:
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(
+        max_row_group_size=_ROWS_A_GROUP,
+        compression="SNAPPY",
+        column_properties=dict.fromkeys(_WITHOUT_DICTIONARY, plain),
+    )

@@ -204,18 +204,29 @@ def _replace(folder: Folder, name: str, wanted: Wanted) -> int:
 
 
 def _write_without(file: pq.ParquetFile, made: Path, wanted: Wanted) -> None:
-    # No statistics and no copy of the schema: the file must not become longer than it was.
+    # No statistics, no copy of the schema, and no dictionary where there was none: the file must
+    # not become longer than it was.
     with pq.ParquetWriter(
         made,
         _plain(file.schema_arrow.empty_table()).schema,
         compression="zstd",
         write_statistics=False,
         store_schema=False,
+        use_dictionary=_with_dictionary(file),
     ) as writer:
         for group in range(file.num_row_groups):
             rows = _plain(file.read_row_group(group))
             asked = rows.select([name for name in wanted.columns if name in rows.column_names])
             writer.write_table(rows.filter(pc.invert(wanted.marks(asked))))
+
+
+def _with_dictionary(file: pq.ParquetFile) -> list[str]:
+    """Name the columns that a file holds by dictionary."""
+    if not file.num_row_groups:
+        return []
+    group = file.metadata.row_group(0)
+    columns = (group.column(number) for number in range(group.num_columns))
+    return [column.path_in_schema for column in columns if column.has_dictionary_page]
 
 
 def _plain(rows: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ while its files are still there). So each version that a training was bound to h
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import unquote
 
@@ -66,12 +66,9 @@ def open_kept(
     return KeptVersion(path, version, said["schema"], said["files"])
 
 
-def release(path: str, needed: Sequence[int], options: Mapping[str, str] | None = None) -> None:
-    """Forget the notes of versions that nobody needs any more."""
-    folder = open_folder(path, options)
-    for name, version in _notes(folder).items():
-        if version not in needed:
-            folder.delete(name)
+def noted_versions(path: str, options: Mapping[str, str] | None = None) -> frozenset[int]:
+    """Name the versions that have a note."""
+    return frozenset(_notes(open_folder(path, options)).values())
 
 
 def vacuum(
@@ -80,6 +77,7 @@ def vacuum(
     *,
     keep_versions: Sequence[int],
     older_than: timedelta,
+    noted: Collection[int] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> int:
     """Delete the files that neither the newest version nor a kept one uses.
@@ -87,6 +85,9 @@ def vacuum(
     The table library says which files are unneeded by the log; what a note names stays too,
     since the log may have forgotten that version. The files are deleted here, so that both
     are heeded. Not its `full` way: that also names files which a writer is about to commit.
+
+    Notes of versions that are not kept are forgotten; those that somebody has written since
+    `noted` was read stay, and so do their files.
 
     Returns
     -------
@@ -96,20 +97,25 @@ def vacuum(
     """
     folder = open_folder(path, options)
     newest = handle.version()
-    noted = {v: _files_of(folder, v) for v in _notes(folder).values() if v in keep_versions}
-    by_log = sorted({*keep_versions, newest} - set(noted))
+    notes = _notes(folder)
+    since = set() if noted is None else set(notes.values()) - set(noted)
+    kept = {*keep_versions, *since}
+    files = {v: _files_of(folder, v) for v in notes.values() if v in kept}
+    by_log = sorted({*kept, newest} - set(files))
     unneeded = handle.vacuum(
         retention_hours=int(older_than.total_seconds() // 3600),
         dry_run=True,
         enforce_retention_duration=False,
         keep_versions=by_log,
     )
-    wanted = {name for files in noted.values() for name in files}
+    wanted = {name for held in files.values() for name in held}
     there = folder.names(deep=True)
     gone = [name for name in map(unquote, unneeded) if name in there and name not in wanted]
     for name in gone:
         folder.delete(name)
-    release(path, keep_versions, options)
+    for name, version in notes.items():
+        if version not in kept:
+            folder.delete(name)
     return len(gone)
 
 

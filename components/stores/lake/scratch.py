@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX = "driftwheel-"
-_KINDS = ("ingest", "sink")
+_KINDS = ("ingest", "join", "labels", "score", "sink", "truth", "waits")
 
 
 @contextmanager

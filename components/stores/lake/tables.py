@@ -1,7 +1,7 @@
 """Create, write and tend the Delta tables of all pipelines."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -14,7 +14,7 @@ from components.errors import CommitConflictError, StoreError
 from components.stores.lake.appending import Counted, Rows, append
 from components.stores.lake.erasing import Removed, Wanted, delete_rows, erase_rows
 from components.stores.lake.folders import Folder, open_folder
-from components.stores.lake.kept import has_note, keep, open_kept, vacuum
+from components.stores.lake.kept import has_note, keep, noted_versions, open_kept, vacuum
 from components.stores.lake.places import root_of
 from components.stores.lake.reading import Reader
 
@@ -130,6 +130,10 @@ class Lake:
         """Write down what a version consists of, so that cleaning the log cannot lose it."""
         if not has_note(path := self._path(pipeline, table), version, self._options):
             keep(self._open(pipeline, table, version), path, self._options)
+
+    def kept(self, pipeline: str, table: str) -> frozenset[int]:
+        """Name the versions that somebody has kept."""
+        return noted_versions(self._path(pipeline, table), self._options)
 
     def folder(self, pipeline: str, table: str = "") -> Folder:
         """Open the folder of a table, or of a pipeline, for files beside the rows."""
@@ -262,6 +266,7 @@ class Lake:
         *,
         keep_versions: Sequence[int],
         older_than: timedelta = timedelta(days=1),
+        noted: Collection[int] | None = None,
     ) -> int:
         """Delete files that only unneeded old versions use.
 
@@ -273,6 +278,9 @@ class Lake:
             newest stays in any case.
         older_than : timedelta
             Files replaced more recently stay, for who is reading them now; whole hours.
+        noted : collection of int, optional
+            What `kept` gave before it was asked which versions are needed: what somebody has
+            kept since then stays.
 
         Returns
         -------
@@ -299,6 +307,7 @@ class Lake:
                 self._path(pipeline, table),
                 keep_versions=keep_versions,
                 older_than=older_than,
+                noted=noted,
                 options=self._options,
             )
         except (DeltaError, OSError) as problem:

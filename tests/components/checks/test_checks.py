@@ -358,3 +358,41 @@ def test_the_index_of_the_frame_means_nothing() -> None:
     pd.testing.assert_frame_equal(
         check_rows(rows, pipeline_of()).good, check_rows(odd, pipeline_of()).good
     )
+
+
+# --- what scoring reads of a row that was set aside ---------------------------------------------
+
+
+def kept(checked: Checked) -> list[object]:
+    """Give the features of each line as they were read; None where none are kept."""
+    texts = checked.quarantine["features"].astype(object)
+    return [json.loads(text) if isinstance(text, str) else None for text in texts]
+
+
+def test_a_row_with_an_impossible_value_keeps_what_was_read_of_it() -> None:
+    long = "fog " * 100
+    rows = frame(temp=[900, "warm", "inf"], weather=[long, "", "rain"])
+    read = [{"temp": 900.0, "weather": long}, {}, {"weather": "rain"}]
+    checked = check_rows(rows, pipeline_of())
+    assert sorted(map(str, kept(checked))) == sorted(map(str, read))
+
+
+def test_a_category_is_kept_as_records_hold_it() -> None:
+    checked = check_rows(frame(temp=[900] * 3, weather=[1.0, 2.5, True]), pipeline_of())
+    assert [one["weather"] for one in kept(checked)] == ["1", "2.5", "True"]
+
+
+def test_a_row_that_no_record_can_be_made_of_keeps_nothing() -> None:
+    times = ["?", "2011-01-02 05:00", "2011-01-03 05:00"]
+    rows = frame(at=times, temp=[900, 900, 5], count=[0, 1, np.inf])
+    checked = check_rows(rows, pipeline_of())
+    by_column = list(zip(checked.quarantine["column"], kept(checked), strict=True))
+    assert ("temp", None) in by_column
+    assert ("at", None) in by_column
+    assert ("count", None) in by_column, "the record itself is good"
+    assert ("temp", {"temp": 900.0, "weather": "Clear"}) in by_column
+
+
+def test_rows_that_contradict_each_other_keep_nothing() -> None:
+    rows = frame(at=["2011-01-01"] * 3)
+    assert set(kept(check_rows(rows, pipeline_of()))) == {None}

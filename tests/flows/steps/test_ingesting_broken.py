@@ -1,15 +1,18 @@
 """A source that breaks off half-way leaves the tables alone, and is taken whole next time."""
 
 import gzip
+import threading
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from components.errors import DriftwheelError, SourceError, StoreUnreachableError
+from components.errors import DriftwheelError, SourceError, StoreError, StoreUnreachableError
 from components.pipelines import Pipeline
 from components.sources import files
-from components.stores.lake import Lake
+from components.stores.lake import Lake, Stage
+from flows.steps import arriving
+from flows.steps.arriving import RecordChecks
 from flows.steps.ingesting import ingest
 
 AS_OF = pd.Timestamp("2024-06-01", tz="UTC")
@@ -130,3 +133,47 @@ def test_a_file_that_is_not_whole(tmp_path: Path, lake: Lake, kind: str, monkeyp
     monkeypatch.undo()
     file.write_bytes(whole)
     assert ingest(lake, pipeline, as_of=AS_OF).records == 5_000
+
+
+@pytest.mark.parametrize("who", ["the disk is full", "the checks fail", "somebody stops it"])
+def test_what_breaks_while_one_batch_is_checked_and_one_put_aside(
+    tmp_path: Path, lake: Lake, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(f"{row},2024-01-01,{row}.5,1\n" for row in range(5_000))
+    pipeline = pipeline_of(tmp_path, {"path": "shop.csv"})
+    (tmp_path / "pipelines" / "shop.csv").write_text(HEADER + lines)
+    monkeypatch.setattr(arriving, "_MOST_ROWS", 1_000)
+    place, name = (Stage, "add") if who == "the disk is full" else (RecordChecks, "check")
+    problem = {"the disk is full": StoreError, "the checks fail": ValueError}.get(
+        who, KeyboardInterrupt
+    )
+    going, calls, threads = getattr(place, name), [], threading.active_count()
+
+    def breaking(self, *given):
+        calls.append(given)
+        if len(calls) == 3:
+            raise problem(who)
+        return going(self, *given)
+
+    monkeypatch.setattr(place, name, breaking)
+    with pytest.raises(problem, match=who):
+        ingest(lake, pipeline, as_of=AS_OF)
+    assert state(lake) == [None] * len(TABLES)
+    assert threading.active_count() == threads
+    monkeypatch.undo()
+    assert ingest(lake, pipeline, as_of=AS_OF).records == 5_000
+
+
+def test_a_value_that_was_cut_at_the_end_of_a_file_is_corrected_once_it_is_whole(
+    tmp_path: Path, lake: Lake
+) -> None:
+    pipeline = pipeline_of(tmp_path, {"path": "shop.csv"})
+    file, whole = tmp_path / "pipelines" / "shop.csv", HEADER + "a,2024-01-01,1,17\n"
+    file.write_text(whole[:-2])
+    assert ingest(lake, pipeline, as_of=AS_OF).labels == 1
+    file.write_text(whole)
+    later = AS_OF + pd.Timedelta(1, unit="D")
+    assert ingest(lake, pipeline, as_of=later).labels == 1
+    labels = lake.read("shop", "labels").to_pandas().sort_values("known_time")
+    assert list(labels["label"]) == [1.0, 17.0]
+    assert list(labels["known_time"]) == [pd.Timestamp("2024-01-02", tz="UTC"), later]

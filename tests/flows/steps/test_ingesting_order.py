@@ -138,6 +138,26 @@ def test_an_older_version_that_comes_after_a_newer_one_takes_its_place(tmp_path:
     assert records["known_time"].max() == pd.Timestamp("2011-01-09", tz="UTC")
 
 
+@pytest.mark.parametrize("updated", [True, False])
+def test_rows_that_contradict_each_other_do_so_within_one_delivery_only(
+    tmp_path: Path, *, updated: bool
+) -> None:
+    pipeline = pipeline_of(tmp_path, updated=updated)
+    files = [["1,2011-01-01,2011-01-01,1,Clear,5"], ["1,2011-01-01,2011-01-01,2,Clear,5"]]
+    at_once, in_turn = Lake(str(tmp_path / "at once")), Lake(str(tmp_path / "in turn"))
+    deliver(tmp_path, files)
+    assert ingest(at_once, pipeline, as_of=AS_OF).quarantined == 2
+    assert content(at_once)[0].empty
+    deliver(tmp_path, files[:1])
+    ingest(in_turn, pipeline, as_of=AS_OF)
+    deliver(tmp_path, files)
+    assert ingest(in_turn, pipeline, as_of=AS_OF + pd.Timedelta(1, unit="D")).quarantined == 0
+    records = content(in_turn)[0].sort_values("known_time")
+    assert list(records["temp"]) == [1.0, 2.0]
+    known = [pd.Timestamp("2011-01-01", tz="UTC"), AS_OF + pd.Timedelta(1, unit="D")]
+    assert list(records["known_time"]) == known
+
+
 @pytest.mark.parametrize("most", [1, 2, 1_000])
 def test_the_size_of_a_batch_changes_nothing(
     tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,6 @@
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +13,8 @@ from components.models.fitting import fit
 from components.packages.golden import golden_rows
 from components.packages.writing import write_package
 from components.stores.registry import Registry
+from flows import children
+from flows.living import answers
 
 
 @pytest.fixture(autouse=True)
@@ -88,44 +85,24 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, empty_database):
-    """Start a real MLflow server on a free port of the loopback."""
+    """Start a real MLflow server on a free port of the loopback; it does not outlive us."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder / "mlflow.db")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = children.free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
-    with (folder / "log").open("wb") as log:
-        child = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-        )
+    child = children.start(
+        "MLflow", command, environment=environment, cwd=folder, log=folder / "log"
+    )
     try:
         uri = f"http://127.0.0.1:{port}"
-        _wait(uri, child, folder / "log")
+        children.wait_for(child, lambda: answers(f"{uri}/health"), patience=180)
         yield Server(uri)
     finally:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait(timeout=30)
-
-
-def _wait(uri, child, log):
-    until = time.monotonic() + 120
-    while time.monotonic() < until and child.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - our own
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the MLflow server did not start:\n{log.read_text()}")
+        children.stop([child])
 
 
 @pytest.fixture(params=["database", "server"])
