@@ -1,11 +1,12 @@
 """What stands in for a faulty value while a record has to be predicted all the same.
 
 The pipeline file states it per column: the last value from before the fault, a value of its
-own, or no prediction at all. Where nothing is stated the value is scored as missing, which
-every model here has learnt to answer.
+own, or no prediction at all. Where nothing is stated the value is scored as missing while a
+data fault stands, which every model here has learnt to answer; a single impossible value has
+no answer then.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,8 +31,9 @@ class Fallen:
     rows : DataFrame of shape (n_rows, n_columns)
         With the values that stand in; the order as given.
     used : list of dict, of length n_rows
-        For each row and faulty column ``{"fault", "what", "value"}``; `what` is ``last``,
-        ``default`` or ``missing``. Empty where nothing stood in.
+        For each row and faulty column ``{"fault", "what", "value"}``: the name of a data fault,
+        or the rule that a single value breaks; `what` is ``last``, ``default`` or ``missing``.
+        Empty where nothing stood in.
     refused : ndarray of bool, shape (n_rows,)
         Rows that must not be predicted while the fault stands.
 
@@ -98,21 +100,82 @@ def _apply(
     way = pipeline.columns[name].fallback
     if way == "refuse" and not ended:
         return Fallen(fallen.rows, fallen.used, fallen.refused | concerned)
-    column = fallen.rows[name].copy()
     if way == "last":
         values = _last_values(fallen.rows[concerned], pipeline, fault, name, last_good)
     else:
         default = pipeline.columns[name].default if way == "default" else None
-        values = pd.Series(default, index=fallen.rows.index[concerned], dtype=column.dtype)
+        values = pd.Series(
+            default, index=fallen.rows.index[concerned], dtype=fallen.rows[name].dtype
+        )
+    faults = [fault.fault] * len(values)
+    return _filled(fallen, name, concerned, values, faults, way=way)
+
+
+def _filled(
+    fallen: Fallen,
+    name: str,
+    concerned: Mask,
+    values: pd.Series,
+    faults: Sequence[str],
+    *,
+    way: str | None,
+) -> Fallen:
+    """Put values into a column of the rows concerned, and note each with its fault."""
+    column = fallen.rows[name].copy()
     column[concerned] = values
-    for place, value in zip(np.flatnonzero(concerned), values.tolist(), strict=True):
+    places = np.flatnonzero(concerned)
+    for place, value, fault in zip(places, values.tolist(), faults, strict=True):
         missing = pd.isna(value)
         fallen.used[place][name] = {
-            "fault": fault.fault,
+            "fault": fault,
             "what": "missing" if missing else way,
             "value": None if missing else value,
         }
     return Fallen(fallen.rows.assign(**{name: column}), fallen.used, fallen.refused)
+
+
+def stand_in_for_impossible(
+    fallen: Fallen,
+    pipeline: Pipeline,
+    rules: Mapping[str, Mapping[str, str]],
+    last: Mapping[str, Mapping[str, object]],
+) -> Fallen:
+    """Put into single impossible values what the pipeline file states for their columns.
+
+    Parameters
+    ----------
+    fallen : Fallen
+        With stand-ins for data faults; those stay.
+    pipeline : Pipeline
+    rules : mapping
+        By record id and column: the rule that the value breaks. Every such column that is a
+        feature states a fallback that gives a value.
+    last : mapping
+        By column and record id: the last good value before the record's event.
+
+    """
+    ids = fallen.rows[RECORD_ID].tolist()
+    broken = [rules.get(record, {}) for record in ids]
+    for name, column in pipeline.columns.items():
+        concerned = np.array(
+            [
+                name in ours and name not in used
+                for ours, used in zip(broken, fallen.used, strict=True)
+            ],
+            dtype=bool,
+        )
+        if not concerned.any():
+            continue
+        places = np.flatnonzero(concerned)
+        lasting = last.get(name, {})
+        given = [
+            column.default if column.fallback == "default" else lasting.get(ids[place])
+            for place in places
+        ]
+        values = pd.Series(given, index=fallen.rows.index[concerned], dtype=fallen.rows[name].dtype)
+        faults = [broken[place][name] for place in places]
+        fallen = _filled(fallen, name, concerned, values, faults, way=column.fallback)
+    return fallen
 
 
 def _last_values(

@@ -53,8 +53,9 @@ def prediction_schema(pipeline: Pipeline) -> pa.Schema:
     """Columns of `predictions`.
 
     `known_time` is the moment the prediction was made. A batch refers to the features by
-    `record_known_time`; the endpoint writes them out as JSON in `features`. `fallbacks` says
-    as JSON which columns were faulty, and what stood in for them; null where none was.
+    `record_known_time`, in `records` or, where a value was impossible, in `quarantine`; the
+    endpoint writes them out as JSON in `features`. `fallbacks` says as JSON which columns were
+    faulty, and what stood in for them; null where none was.
     """
     return pa.schema(
         [
@@ -73,8 +74,13 @@ def prediction_schema(pipeline: Pipeline) -> pa.Schema:
 
 
 def quarantine_schema() -> pa.Schema:
-    """Columns of `quarantine`: one line a broken rule, with the row as JSON."""
-    text = ("column", "rule", "value", "row", "source")
+    """Columns of `quarantine`: one line a broken rule, with the row as JSON.
+
+    `row` is for people: what stands in the source, long values cut. `features` is what scoring
+    reads: the features and the entity as they were read, without what cannot be; null where the
+    row is no record that a value was wrong in.
+    """
+    text = ("column", "rule", "value", "row", "source", "features")
     return pa.schema([*_KEYS, *((name, pa.string()) for name in text)])
 
 

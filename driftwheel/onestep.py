@@ -56,9 +56,18 @@ def score(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = F
         words += f"; {done['stood_in']} with a stand-in for a faulty value"
     if done.get("refused"):
         words += f"; {done['refused']} wait for the end of a data fault"
+    words += _unanswered(done["unanswered"])
     if "sent" in done:
         words += f"; {done['sent']} predictions sent to the sink"
     _tell(done, "\n".join([words, *done["alerts"]["lines"]]), as_json=json)
+
+
+def _unanswered(told: dict[str, Any]) -> str:
+    """Say which rows have no answer, why, and what to do."""
+    if not told["quarantined"]:
+        return ""
+    most = f"{told['rows']} because {told['column']} {told['rule']}"
+    return f"; {told['quarantined']} rows in quarantine have no answer, {most}: {told['advice']}"
 
 
 def monitor(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:

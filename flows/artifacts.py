@@ -54,6 +54,8 @@ def show_score(done: dict[str, Any]) -> None:
     rows = [{"version": v, "rows": n} for v, n in done["by_version"].items()]
     said = {"stand-ins for faulty values": "stood_in", "waiting, not to be scored": "refused"}
     rows += [{"version": words, "rows": done[n]} for words, n in said.items() if done.get(n)]
+    if silent := done["unanswered"]["quarantined"]:
+        rows.append({"version": "in quarantine, without an answer", "rows": silent})
     create_table_artifact(
         key="scored", table=rows or [{"version": "-", "rows": 0}], description="Records scored"
     )
@@ -111,11 +113,13 @@ def show_faults(pipeline: Pipeline, watched: "Watched") -> None:
 @_not_needed
 def show_decision(run: Run, decision: "Decision") -> None:
     """Show a decision with its numbers, and link the MLflow run that holds the rest."""
-    numbers = "\n".join(f"| {k} | {v} |" for k, v in decision.numbers.items() if v is not None)
+    said = {k: v for k, v in decision.numbers.items() if v is not None and k != "limits"}
+    numbers = "\n".join(f"| {k} | {v} |" for k, v in said.items())
+    limits = "".join(f"- {one['sentence']}\n" for one in decision.numbers.get("limits") or ())
     create_markdown_artifact(
         key=_key("decision", decision.pipeline),
         markdown=f"## {decision.what}\n\n{decision.why}\n\n| number | value |\n| --- | --- |\n"
-        f"{numbers}\n\nMLflow run: `{decision.mlflow_run_id or 'none'}`\n",
+        f"{numbers}\n\n{limits}\nMLflow run: `{decision.mlflow_run_id or 'none'}`\n",
         description=f"{decision.pipeline}: {decision.what}",
     )
     address = _mlflow_address(run, decision)

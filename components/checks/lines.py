@@ -1,6 +1,7 @@
 """Write broken rules down as lines of the quarantine table."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -53,6 +54,7 @@ def quarantine_lines(
     *,
     as_of: pd.Timestamp | None = None,
     source: str = "",
+    features: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Write down every broken rule.
 
@@ -68,6 +70,9 @@ def quarantine_lines(
         When a line is known whose row has no known time.
     source : str
         What the lines name as their source; the pipeline's own by default.
+    features : sequence of str
+        Columns of `rows` to keep as they were read, for the rows of which it is known which
+        record they are, and when it happened and was known: those may be scored all the same.
 
     Returns
     -------
@@ -81,6 +86,7 @@ def quarantine_lines(
     places = [np.flatnonzero(one.rows) for one in found]
     lines = _lines(raw, rows, found, places)
     lines["source"] = source or pipeline.source.shown
+    lines["features"] = _features_as_json(rows, found, places, features)
     if as_of is not None:
         lines[KNOWN_TIME] = lines[KNOWN_TIME].fillna(as_of)
     return lines.drop_duplicates(ignore_index=True)
@@ -132,6 +138,7 @@ def absence_lines(
             "value": pd.Series(list(absent.values()), dtype="str"),
             "row": json.dumps(about, sort_keys=True),
             "source": pipeline.source.shown,
+            "features": pd.Series([None] * count, dtype="str"),
         }
     )
 
@@ -171,6 +178,34 @@ def _lines(
         value=pd.Series(values, dtype="str"),
         row=_rows_as_json(raw, every),
     )
+
+
+def _features_as_json(
+    rows: pd.DataFrame, found: list[Broken], places: list[Places], features: Sequence[str]
+) -> pd.Series:
+    """Write the features of rows in which no more than values is wrong; null for the others."""
+    lines: list[str | None] = [None] * sum(map(len, places))
+    if features:
+        keys = rows[[RECORD_ID, EVENT_TIME, KNOWN_TIME]].notna().all(axis=1).to_numpy(dtype=bool)
+        of_record = np.repeat([not one.label_only for one in found], list(map(len, places)))
+        every = np.concatenate(places)
+        kept = np.flatnonzero(of_record & keys[every])
+        distinct, back = np.unique(every[kept], return_inverse=True)
+        values = rows[list(features)].iloc[distinct].itertuples(index=False, name=None)
+        written = [_as_json(dict(zip(features, row, strict=True))) for row in values]
+        for line, place in zip(kept.tolist(), back.tolist(), strict=True):
+            lines[line] = written[place]
+    return pd.Series(lines, dtype="str")
+
+
+def _as_json(values: Mapping[str, Any]) -> str:
+    """Write parsed values that are there; no JSON holds an infinite one."""
+    given = {
+        name: value
+        for name, value in values.items()
+        if not (is_missing(value) or (isinstance(value, float) and math.isinf(value)))
+    }
+    return json.dumps(given, sort_keys=True, allow_nan=False)
 
 
 def _rows_as_json(raw: pd.DataFrame, places: Places) -> list[str]:

@@ -19,7 +19,7 @@ from components.checks.rules import A_TIME, MISSING, Broken, Mask, any_broken
 from components.checks.schema import breaches, require_types, schema_of
 from components.errors import SourceError
 from components.pipelines import Pipeline
-from components.records import EVENT_TIME, KNOWN_TIME, LABEL
+from components.records import EVENT_TIME, KNOWN_TIME, LABEL, carried
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
@@ -115,7 +115,9 @@ class RowChecks:
         broken, left_labels = self._known_labels(rows, broken)
         bad = any_broken(broken, len(rows), label_only=False)
         bad_label = any_broken(broken, len(rows), label_only=True)
-        lines = quarantine_lines(raw, rows, broken, pipeline, as_of=self.as_of)
+        lines = quarantine_lines(
+            raw, rows, broken, pipeline, as_of=self.as_of, features=carried(pipeline)
+        )
         if bad_label.any():
             _say_nothing(rows, bad_label)
         good = rows[~bad].reset_index(drop=True) if bad.any() else rows

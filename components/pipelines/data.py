@@ -35,7 +35,8 @@ class Column(Section):
 
     `fallback` is what scoring does while a data fault stands in the column: ``last``, the
     last value from before the fault; ``default``, the value under `default`; ``refuse``, no
-    prediction until the fault ends. By default the column is scored as missing.
+    prediction until the fault ends. By default the column is scored as missing. ``last`` and
+    ``default`` stand in for a single impossible value, too; else its row has no prediction.
     """
 
     kind: Kind

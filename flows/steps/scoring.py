@@ -5,9 +5,9 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from components.answers import Answers
 from components.failpoints import failpoint
-from components.fallbacks import Fallen, apply_fallbacks
+from components.fallbacks import Fallen, apply_fallbacks, stand_in_for_impossible
 from components.faults import Fault, without_faulty
 from components.history import add_history
 from components.history.hiding import in_force_for_history
@@ -37,8 +37,15 @@ from flows.steps.care import under_care_since
 from flows.steps.diagnosing import faults_in_force, mended, standing
 from flows.steps.erased import erased
 from flows.steps.in_charge import versions_for
+from flows.steps.last_good import last_good
+from flows.steps.quarantined import (
+    Readable,
+    Unanswered,
+    find_quarantined,
+    read_quarantined,
+)
 from flows.steps.rivals import NAIVE, naive_now, open_package
-from flows.steps.snapshots import labels_known, versions_known
+from flows.steps.snapshots import labels_known, versions_known, with_entities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +84,8 @@ class Scored:
         Predictions that were made with a stand-in for a faulty value.
     refused : int
         Records that wait: a column that must not be replaced is faulty.
+    unanswered : Unanswered
+        Rows in quarantine that nothing was stated for.
 
     """
 
@@ -84,6 +93,7 @@ class Scored:
     by_version: dict[str, int]
     stood_in: int = 0
     refused: int = 0
+    unanswered: Unanswered = field(default_factory=Unanswered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,7 @@ class _Batch:
 
     `spoiled` is what history features see nothing of. `records` and `labels` are every version
     known by then, where history features or a stand-in need them; they are read once.
+    `quarantined` says whether rows with impossible values wait, too.
     """
 
     as_of: pd.Timestamp
@@ -100,6 +111,7 @@ class _Batch:
     discarded: frozenset[str]
     mended: tuple[Fault, ...]
     spoiled: tuple[Fault, ...]
+    quarantined: bool = False
     records: pd.DataFrame | None = None
     labels: pd.DataFrame | None = None
 
@@ -112,7 +124,8 @@ def score(
     Records whose label was known when the pipeline came under care are history and not
     scored. A record is scored by the version that was in charge at its known time, so a day
     that is run again, or late, gets the answer it would have got then. While a data fault
-    stands in a column, what the pipeline file states stands in for its values.
+    stands in a column, what the pipeline file states stands in for its values; and so it does
+    for a single impossible value, whose row stands in quarantine.
     """
     force = faults_in_force(home, pipeline, as_of=as_of)
     aside = standing(home, pipeline, as_of=as_of)
@@ -124,7 +137,11 @@ def score(
         mended(home, pipeline, as_of=as_of),
         in_force_for_history(aside, force.faults, pipeline),
     )
-    pending = _pending_by_version(home, pipeline, as_of)
+    care = under_care_since(home.ledger, pipeline.name) or as_of
+    quarantined = find_quarantined(home, pipeline, as_of=as_of, care=care)
+    batch = replace(batch, quarantined=not quarantined.pending.empty)
+    waiting = [_pending(home, pipeline, as_of), quarantined.pending]
+    pending = _by_version(home, pipeline, waiting, as_of)
     if pending:
         batch = _with_past(home, pipeline, batch)
     done = [
@@ -138,18 +155,21 @@ def score(
         by_version=by_version,
         stood_in=sum(one.stood_in for one in done),
         refused=sum(one.refused for one in done),
+        unanswered=quarantined.unanswered,
     )
 
 
-def _pending_by_version(
-    home: "Home", pipeline: Pipeline, as_of: pd.Timestamp
+def _by_version(
+    home: "Home", pipeline: Pipeline, waiting: list[pd.DataFrame], as_of: pd.Timestamp
 ) -> dict[str, pa.Table]:
     """Name the records that wait for a prediction, by the version that was in charge."""
-    pending = _pending(home, pipeline, as_of)
+    pending = pd.concat(waiting, ignore_index=True)
+    # Quarantine is written first: a record may have come between the two looks.
+    pending = pending.drop_duplicates(RECORD_ID)
     promotions = home.ledger.promotions(pipeline.name)
     versions = versions_for(promotions, pending[KNOWN_TIME], pending["labelled"], as_of=as_of)
     return {
-        str(version): pa.table({RECORD_ID: pa.array(rows[RECORD_ID], pa.string())})
+        str(version): to_arrow(rows[_ID_AND_TIME.names], _ID_AND_TIME)
         for version, rows in pending.groupby(versions)
     }
 
@@ -237,15 +257,44 @@ def _fallen(home: "Home", pipeline: Pipeline, wanted: pa.Table, batch: _Batch) -
     """Read what is to be scored, with stand-ins where a fault spoils it."""
     records = batch.records
     rows = _first_known(_versions_of(home, pipeline, wanted, batch), batch.mended)
+    impossible = _impossible(home, pipeline, wanted, rows, batch)
+    if impossible is not None:
+        rows = pd.concat([rows, impossible.rows], ignore_index=True)
     good = rows[:0] if records is None else records
     good = without_faulty(good, batch.faults) if batch.faults else good
     fallen = apply_fallbacks(rows, pipeline, batch.faults, good, ended=batch.discarded)
+    if impossible is not None:
+        last = _last_of(home, pipeline, impossible, batch)
+        fallen = stand_in_for_impossible(fallen, pipeline, impossible.rules, last)
     if records is None or batch.labels is None:
         return fallen
     with_history = add_history(
         fallen.rows, records=records, labels=batch.labels, pipeline=pipeline, spoiled=batch.spoiled
     )
     return replace(fallen, rows=with_history)
+
+
+def _impossible(
+    home: "Home", pipeline: Pipeline, wanted: pa.Table, rows: pd.DataFrame, batch: _Batch
+) -> Readable | None:
+    """Read what is in quarantine of the records that are wanted and are none."""
+    if not batch.quarantined:
+        return None
+    others = wanted.filter(pc.invert(pc.is_in(wanted[RECORD_ID], pa.array(rows[RECORD_ID]))))
+    return read_quarantined(home, pipeline, others, as_of=batch.as_of)
+
+
+def _last_of(
+    home: "Home", pipeline: Pipeline, impossible: Readable, batch: _Batch
+) -> dict[str, dict[str, Any]]:
+    """Find the last good values for the columns that ask for them, by column and record id."""
+    found = {}
+    for name, column in pipeline.columns.items():
+        asking = [record for record, rules in impossible.rules.items() if name in rules]
+        if column.fallback == "last" and asking:
+            rows = impossible.rows[impossible.rows[RECORD_ID].isin(asking)]
+            found[name] = last_good(home, pipeline, rows, name, batch.faults, as_of=batch.as_of)
+    return found
 
 
 def _versions_of(home: "Home", pipeline: Pipeline, wanted: pa.Table, batch: _Batch) -> pd.DataFrame:
@@ -272,6 +321,7 @@ def _answers(
 ) -> Answers:
     if version == NAIVE:
         labels = labels_known(home.lake, pipeline, as_of=as_of)
+        labels = with_entities(labels, home.lake, pipeline)
         return naive_now(pipeline, rows, labels, as_of=as_of)
     promotion = next(p for p in home.ledger.promotions(pipeline.name) if p.version == version)
     scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)

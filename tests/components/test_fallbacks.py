@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from components.fallbacks import apply_fallbacks
+from components.fallbacks import apply_fallbacks, stand_in_for_impossible
 from components.faults import Fault
 from components.pipelines import Pipeline
 
@@ -195,3 +195,37 @@ def test_every_column_that_one_cause_spoils_has_its_own_stand_in() -> None:
 
     assert fallen.rows["heat"].tolist() == [1.0, 20.0, 20.0]
     assert fallen.rows["wind"].tolist() == [5.0, 5.0, 7.0]
+
+
+def test_only_the_impossible_values_are_stood_in_for() -> None:
+    spec = pipeline(heat=FALLBACKS["last"], rain=FALLBACKS["default"])
+    given = rows(10, 3)
+    before = given.copy()
+    rules = {"r10": {"heat": "must be finite"}, "r11": {"rain": "must be at most 1", "gone": "?"}}
+    fallen = apply_fallbacks(given, spec, [], rows(0, 0))
+    fallen = stand_in_for_impossible(fallen, spec, rules, {"heat": {"r10": 3.0}})
+    assert fallen.rows["heat"].tolist() == [3.0, 11.0, 12.0]
+    assert fallen.rows["rain"].tolist() == [1.0, 7.5, 1.2]
+    assert fallen.used == [
+        {"heat": {"fault": "must be finite", "what": "last", "value": 3.0}},
+        {"rain": {"fault": "must be at most 1", "what": "default", "value": 7.5}},
+        {},
+    ]
+    pd.testing.assert_frame_equal(given, before)
+
+
+def test_an_impossible_value_of_which_no_good_one_is_known_is_missing() -> None:
+    spec = pipeline(heat=FALLBACKS["last"])
+    fallen = apply_fallbacks(rows(10, 1), spec, [], rows(0, 0))
+    fallen = stand_in_for_impossible(fallen, spec, {"r10": {"heat": "must be finite"}}, {})
+    assert fallen.rows["heat"].isna().all()
+    assert fallen.used[0]["heat"]["what"] == "missing"
+
+
+def test_what_stands_in_for_a_data_fault_stays() -> None:
+    spec = pipeline(heat=FALLBACKS["last"])
+    fallen = apply_fallbacks(rows(10, 1), spec, [fault()], rows(0, 9))
+    fallen = stand_in_for_impossible(
+        fallen, spec, {"r10": {"heat": "must be finite"}}, {"heat": {"r10": 3.0}}
+    )
+    assert fallen.used[0]["heat"] == {"fault": "frozen", "what": "last", "value": 8.0}
