@@ -10,6 +10,7 @@
     │   └── SourceError                the source is missing, unreadable or of another shape
     ├── NotEnoughHistoryError          too few rows, or too short a span, for what was asked
     ├── TrainingError                  a fit failed, or answered nonsense
+    ├── SeenRowsError                  the gate was handed rows that a side was fitted on
     ├── PackageError                   a model package that must not be used
     │   ├── ConversionError            a model that has no exact ONNX graph
     │   ├── TamperedPackageError       its bytes are not those that were registered
@@ -62,6 +63,10 @@ class NotEnoughHistoryError(DriftwheelError, ValueError):
 
 class TrainingError(DriftwheelError):
     """A fit failed, or the fitted model answered nonsense."""
+
+
+class SeenRowsError(DriftwheelError):
+    """The promotion gate was handed rows that one of the two sides was fitted on."""
 
 
 class PackageError(DriftwheelError):

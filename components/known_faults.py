@@ -179,6 +179,17 @@ def in_words(fault: Fault) -> str:
     return f"{fault.fault} in {fault.column}: {fault.evidence}"
 
 
+def aside_in_words(fault: str, rows: int) -> str:
+    """Say how many rows a fault sets aside; a gap concerns none.
+
+    >>> aside_in_words("frozen", 22), aside_in_words("missing_period", 0)
+    ('22 rows set aside', 'no rows arrived; nothing to set aside')
+    """
+    if fault == "missing_period":
+        return "no rows arrived; nothing to set aside"
+    return f"{rows or 'no'} row{'' if rows == 1 else 's'} set aside"
+
+
 def ended_in_words(fault: Fault, how: str, why: str) -> str:
     """Say how a fault ended."""
     return f"{how}: {why} ({fault.fault} in {fault.column} since {fault.since:%Y-%m-%d})"
@@ -210,7 +221,8 @@ def choose_open(known: Iterable[KnownFault], pipeline: str, named: str) -> Known
 
 def _shown(one: KnownFault) -> str:
     fault = one.fault
-    return f"{fault.fault}:{fault.column} since {fault.since:%Y-%m-%d %H:%M}, {fault.rows} rows"
+    aside = aside_in_words(fault.fault, fault.rows)
+    return f"{fault.fault}:{fault.column} since {fault.since:%Y-%m-%d %H:%M}, {aside}"
 
 
 def fold(

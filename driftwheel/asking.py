@@ -9,7 +9,7 @@ import typer
 from components.errors import InvalidInputError, ServiceError
 from driftwheel.app import settings_of
 from driftwheel.onestep import AsOf, Json, Name
-from driftwheel.output import console, print_json, say, table, working
+from driftwheel.output import console, hang, print_json, say, table, working
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -112,7 +112,7 @@ def alerts(
     if done["alerts"]:
         console().print(_alerts_table(done["alerts"]), markup=False)
     else:
-        say("nobody had to be told anything yet")
+        say("no alert yet: nobody had to be told anything")
     if not done["channels"]:
         say(
             "Alerts are only logged. To have them sent, name addresses in driftwheel.toml: "
@@ -226,22 +226,25 @@ def _print_quality(pipeline: "Pipeline", done: dict[str, Any], judged: "Judged")
             markup=False,
         )
     else:
+        better = "lower" if done["lower_is_better"] else "higher"
+        title = (
+            f"{done['pipeline']}: {done['metric']} by window of {done['window']}, as known at "
+            f"{_moment(done['as_of'])}{_at_age(done)} ({better} is better)"
+        )
+        hang(shown, "", title)
         shown.print(_quality_table(done), markup=False)
         odd = [one for one in done["windows"] if one["state"] in _ODD]
         for row in odd[-_MOST_REASONS:]:
             shown.print(f"{_moment(row['from'])}: {row['reason']}", markup=False)
-    if done["maturity"]["said"]:
+    if done["maturity"]["rows"]:
         shown.print(f"labels: {done['maturity']['said']}", markup=False)
     if judged.left_out:
         say(f"{judged.left_out} older windows: `--from` shows them")
 
 
 def _quality_table(done: dict[str, Any]) -> "Table":
-    better = "lower" if done["lower_is_better"] else "higher"
     made = table(
-        f"{done['pipeline']}: {done['metric']} by window of {done['window']}, as known at "
-        f"{_moment(done['as_of'])}{_at_age(done)} ({better} is better)",
-        "from", "rows", "labelled", done["metric"], "95 % interval", "naive", "state",
+        "", "from", "rows", "labelled", done["metric"], "95 % interval", "naive", "state",
     )  # fmt: skip
     for row in done["windows"]:
         share = f"{row['labelled'] / row['rows']:.0%}" if row["rows"] else "-"

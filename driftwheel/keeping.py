@@ -167,6 +167,9 @@ def _tell(done: "ErasureReport") -> None:
         )
     for version, rows in done.snapshots.items():
         lines.append(f"version {version} had learnt from {rows} of them; its snapshot says so now")
+    if done.copies:
+        copies = "copy" if done.copies == 1 else "copies"
+        lines.append(f"{done.copies} fetched {copies} of these versions removed from the cache")
     if done.unknown:
         lines.append(
             f"version {', '.join(done.unknown)} cannot be rebuilt, so it cannot be said whether "

@@ -7,6 +7,7 @@ import pandas as pd
 from rich.console import Console
 
 from components.errors import InvalidInputError
+from components.known_faults import aside_in_words
 from components.pipelines import Pipeline, find_pipeline
 from components.pipelines.durations import write_duration
 from components.records import RECORDS
@@ -295,7 +296,7 @@ def _faults(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _fault_in_words(fault: dict[str, Any]) -> str:
-    rows = f"{fault['rows']} rows set aside" if fault["rows"] else "no rows set aside"
+    rows = aside_in_words(fault["fault"], fault["rows"])
     return (
         f"{fault['key']}  {fault['fault']} in {fault['column']} since {in_words(fault['since'])}, "
         f"{rows}: {fault['evidence']}"

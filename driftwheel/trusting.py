@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from components.errors import InvalidInputError
+from components.known_faults import aside_in_words
 from driftwheel.app import settings_of
 from driftwheel.onestep import AsOf, Json, Name
-from driftwheel.output import console, print_json, say, working
+from driftwheel.output import console, hang, in_words, print_json, say, working
 
 PANEL = "One step"
 _OF_ROWS = ("duplicated", "id_burst", "clock_jump")
@@ -31,13 +31,13 @@ def diagnose(context: typer.Context, name: Name, as_of: AsOf = None, json: Json 
         print_json(done)
         return
     if not done["faults"]:
-        console().print(f"{name}: the data is well, as of {done['as_of']}", markup=False)
+        console().print(f"{name}: the data is well, as of {in_words(done['as_of'])}", markup=False)
         return
     print_faults(done)
     say(
-        f"{'Nothing is trained meanwhile. ' if done['blocking'] else ''}These rows are set aside. "
-        f"Say what it is: `driftwheel resolve {name} KEY --reingest` (mended in the source), "
-        "`--accept` (the new normal) or `--discard` (out for ever), with `--reason …`."
+        f"{'Nothing is trained meanwhile. ' if done['blocking'] else ''}"
+        "Say what each is: --reingest (the source was mended), --accept (it is the new normal) or "
+        "--discard (its rows stay out for ever)."
     )
 
 
@@ -78,18 +78,17 @@ def resolve(
 
 def print_faults(done: dict[str, Any]) -> None:
     """Print a line a fault, and under it the evidence and the command that ends it."""
-    from rich.padding import Padding
-
     shown, name = console(), done["pipeline"]
     count = len(done["faults"])
     plural = "s" if count > 1 else ""
-    shown.print(f"{name}: {count} data fault{plural} as of {_moment(done['as_of'])}", markup=False)
+    shown.print(f"{name}: {count} data fault{plural} as of {in_words(done['as_of'])}", markup=False)
     for row in done["faults"]:
-        line = f"{row['fault']} in {row['column']}, {row['rows']} rows, {_days(row)}"
+        aside = aside_in_words(row["fault"], row["rows"])
+        line = f"{row['fault']} in {row['column']}, {_days(row)}: {aside}"
         shown.print(f"\n{line}", markup=False, style="bold")
+        hang(shown, "    ", f"{row['evidence']}.")
         ends = f"driftwheel resolve {name} {row['key']} --reingest|--accept|--discard --reason …"
-        for text in (f"{row['evidence']}.", ends):
-            shown.print(Padding(Text(text), (0, 0, 0, 4)))
+        hang(shown, "    ", ends)
 
 
 def _days(row: dict[str, Any]) -> str:
@@ -104,7 +103,7 @@ def _days(row: dict[str, Any]) -> str:
 
 
 def _outcome(name: str, done: dict[str, Any]) -> str:
-    what = f"{name}: {done['fault']} in {done['column']} since {_moment(done['since'])}"
+    what = f"{name}: {done['fault']} in {done['column']} since {in_words(done['since'])}"
     read = done.get("ingested", {}).get("said", "")
     if done["state"] == "open":
         gone = (
@@ -112,18 +111,18 @@ def _outcome(name: str, done: dict[str, Any]) -> str:
             if done["fault"] in _OF_ROWS
             else ""
         )
+        ingested = done["ingested"]
+        same = "" if ingested["corrected"] or ingested["labels"] else "; the source says the same"
         return (
-            f"{what} is still there ({read}): {done['evidence']}. Mend the source and try again, "
-            f"or say --accept or --discard.{gone}"
+            f"{what} is still there ({read}{same}): {done['evidence']}. Mend the source and try "
+            f"again, or say --accept or --discard.{gone}"
         )
     meaning = {
         "reingested": f"{read}, and it is gone",
         "accepted": "its rows count as any others from now on",
         "discarded": "its rows stay out of every training",
     }
+    if done["fault"] == "missing_period":
+        late = "no rows arrived, and none are asked for; those that still come count as any others"
+        meaning |= {"accepted": late, "discarded": late}
     return f"{what} has ended: {meaning[done['state']]}"
-
-
-def _moment(time: str) -> str:
-    """Write an ISO time without its midnight."""
-    return time[:16].replace("T", " ").removesuffix(" 00:00")

@@ -119,7 +119,8 @@ def judge(
         asked = made_up or _by_age(history, as_of, max_age) or asked
     if asked.action == "retrain" and (rest := _cooling(policy, history, as_of)):
         asked = Verdict("hold", f"{asked.reason}; but {rest}")
-    reason = f"{asked.reason}; {set_aside(faults.aside)}" if faults.aside else asked.reason
+    without = any(fault.rows for fault in faults.aside)
+    reason = f"{asked.reason}; {set_aside(faults.aside)}" if without else asked.reason
     return Verdict(asked.action, reason, asked.cause, newest)
 
 
@@ -135,10 +136,12 @@ def blocked(faults: Sequence[Fault], pipeline: str = "NAME") -> str:
 
 
 def set_aside(faults: Sequence[Fault]) -> str:
-    """Say how much stays set aside."""
-    rows = sum(fault.rows for fault in faults)
-    several = f"{len(faults)} data faults" if len(faults) > 1 else "1 data fault"
-    return f"{rows} rows of {several} stay set aside"
+    """Say how much stays set aside; a gap in the data sets nothing aside."""
+    rows = [fault.rows for fault in faults if fault.rows]
+    if not rows:
+        return "nothing is set aside"
+    several = f"{len(rows)} data faults" if len(rows) > 1 else "1 data fault"
+    return f"{sum(rows)} rows of {several} stay set aside"
 
 
 def _wrong(faults: Faults, pipeline: str) -> str:
@@ -148,7 +151,8 @@ def _wrong(faults: Faults, pipeline: str) -> str:
         found = "; ".join(in_words(fault) for fault in others)
         return f"{blocked(faults.blocking, pipeline)}{f'; found too: {found}' if found else ''}"
     found = "; ".join(in_words(fault) for fault in faults.found)
-    return f"found: {found}; its rows are set aside, the next window is judged as usual"
+    aside = f"{set_aside(faults.found)}, " if any(fault.rows for fault in faults.found) else ""
+    return f"found: {found}; {aside}the next window is judged as usual"
 
 
 def _made_up(history: History) -> Verdict | None:

@@ -53,13 +53,14 @@ def draw_quality(
 def _put_scores(axes: Any, windows: Sequence[WindowQuality], metric: str, title: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(metric)
+    axes.set_xlabel("end of the window")
     ends = [one.window.end.to_pydatetime() for one in windows]
     nothing = float("nan")
     scores = [nothing if one.score is None else one.score for one in windows]
     naive = [nothing if one.naive is None else one.naive for one in windows]
     low, high = ([(one.interval or (nothing, nothing))[end] for one in windows] for end in (0, 1))
     axes.fill_between(ends, low, high, alpha=0.2, linewidth=0)
-    axes.plot(ends, scores, marker=".", label="live")
+    axes.plot(ends, scores, marker=".", label="live, with its 95 % interval")
     axes.plot(ends, naive, linestyle="--", color="grey", label="naive baseline")
     corrected = [one for one in windows if one.seen.state == "corrected" and one.score is not None]
     if corrected:

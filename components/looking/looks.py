@@ -182,6 +182,8 @@ def look(
     target = read_target(str(roles.target), truth.values, task)
     event = parse_times(survey.sample[roles.time]).values
     labels = pd.DataFrame({"event_time": event, "known_time": truth.known, "label": target.values})
+    if roles.entity in survey.sample:
+        labels["entity"] = survey.sample[roles.entity]
     told("looking at the columns")
     seen, left = _columns(survey, roles, exclude)
     later = _later_times(survey, roles, left, event)
@@ -369,6 +371,12 @@ def _notice_labels(
         )
     if truth.delay.measured:
         found.append(f"label delay: {truth.delay.shown}")
+    elif 0 < truth.labelled < survey.rows and roles.updated is None:
+        found.append(
+            f"target {name}: a label that is written into its row later counts as known "
+            f"{span_in_words(truth.delay.longest)} after the event, however late it came, for "
+            "nothing says when; --updated COL or --label-time COL, where a column does"
+        )
     if target.problem:
         return found
     found += notice_target(name, labels, target.task)

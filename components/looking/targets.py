@@ -163,19 +163,21 @@ def _moved(name: str, label: pd.Series, task: str) -> list[str]:
 def notice_naive(name: str, rows: Labelled, task: str) -> list[str]:
     """Say how good it is to repeat the last label known at the time, if that is a strong rival.
 
-    Measured on the newest labels, each row seeing only what was known by then.
+    Measured on the newest labels, each row seeing only what was known by then; of the same one,
+    where a column `entity` says whom a row is about.
     """
     known = rows.dropna(subset=["label", "event_time", "known_time"])
     known = known.sort_values("event_time", kind="stable").reset_index(drop=True)
     if len(known) < _FEWEST_ROWS:
         return []
     newest = known.tail(_NEWEST)
+    whose = "entity" if "entity" in known else None
     classes = () if task == "regression" else tuple(sorted(known["label"].unique()))
 
     def answered(kind: str) -> Answers:
         return naive_answers(
             kind, newest, known, task=task, classes=classes,
-            season=pd.Timedelta(days=7).to_pytimedelta(), known_by=None,
+            season=pd.Timedelta(days=7).to_pytimedelta(), known_by=None, entity=whose,
         )  # fmt: skip
 
     if task == "regression":

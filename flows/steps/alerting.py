@@ -15,7 +15,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from components.errors import DriftwheelError
-from components.known_faults import KnownFault, blocking, in_words
+from components.faults import Fault
+from components.known_faults import KnownFault, aside_in_words, blocking
 from components.pipelines import Pipeline
 from flows.steps.diagnosing import in_its_own_time
 from flows.steps.leasing import Clock
@@ -226,16 +227,16 @@ def _alert_of_found(home: "Home", pipeline: Pipeline, one: KnownFault) -> Alert:
     meanwhile = (
         "Nothing is trained while it stands in the newest window."
         if stops
-        else "Training goes on without them."
+        else f"Training goes on{' without them' if fault.rows else ''}."
     )
-    rows = "1 row is" if fault.rows == 1 else f"{fault.rows} rows are"
+    aside = aside_in_words(fault.fault, fault.rows)
     return _alert(
         home,
         pipeline,
         _found(one),
         severity="failure" if stops else "warning",
-        title=f"{pipeline.name}: data fault {_what(one)}",
-        said=[f"{in_words(fault)}.", f"{rows} set aside. {meanwhile}"],
+        title=f"{pipeline.name}: data fault {_what(fault)}",
+        said=[f"{fault.evidence}.", f"{aside[0].upper()}{aside[1:]}. {meanwhile}"],
         commands=_COMMANDS["found"].format(name=pipeline.name, fault=one.key),
     )
 
@@ -246,8 +247,8 @@ def _alert_of_ended(home: "Home", pipeline: Pipeline, one: KnownFault) -> Alert:
         pipeline,
         _ended(one),
         severity="success",
-        title=f"{pipeline.name}: data fault {_what(one)} has ended",
-        said=[f"{in_words(one.fault)}.", f"{one.state} by {one.who}: {one.why}"],
+        title=f"{pipeline.name}: data fault {_what(one.seen[0].fault)} has ended",
+        said=[f"{one.fault.evidence}.", f"{one.state} by {one.who}: {one.why}"],
         commands=_COMMANDS["ended"].format(name=pipeline.name),
     )
 
@@ -266,9 +267,11 @@ def _alert(
     return Alert(alert_id, cause, severity, title, "\n".join([*said, commands]))
 
 
-def _what(one: KnownFault) -> str:
-    fault = one.fault
-    return f"{fault.fault} in {fault.column}" if fault.column else fault.fault
+def _what(fault: Fault) -> str:
+    """Name a fault so that it is told from another one in the same column."""
+    where = f" in {fault.column}" if fault.column else ""
+    since = f"{fault.since:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    return f"{fault.fault}{where} since {since}"
 
 
 def _found(one: KnownFault) -> str:

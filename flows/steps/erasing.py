@@ -8,7 +8,8 @@ kill at any point finds all that is left:
 3. of every model version it is written down which of its rows will go;
 4. predictions, labels, quarantine and, last, records lose the rows, in all their versions; a
    table to which somebody has written meanwhile is looked through again;
-5. of every model version it is written down what its rows are now.
+5. of every model version it is written down what its rows are now;
+6. copies that this home has fetched of the packages of these versions are removed.
 
 Whoever writes rows asks who was erased right before each batch. One gap is left: a batch that
 was handed over before the first step, and whose commit ends after the fourth. An erasure that
@@ -38,6 +39,7 @@ from flows.steps.erased import (
     remember,
     with_related,
 )
+from flows.steps.erased_packages import SAMPLES, drop_copies, places_of
 from flows.steps.rebuilding import concerned, find, read_learnt
 from flows.steps.snapshots import digest_rows
 
@@ -78,9 +80,11 @@ class ErasureReport:
         Files replaced, old versions included, by table; of this run.
     snapshots : dict
         By model version, how many of the rows that it had learnt from went.
-    samples : tuple of str
-        Model versions whose package holds a sample of feature values, without ids, from when
-        the person was in.
+    packages : dict
+        Model versions whose registered package holds a sample of the rows that it learnt from,
+        without ids, from when the person was in; and where each lies.
+    copies : int
+        Copies of such packages that this home had fetched, and has removed by this run.
     unknown : tuple of str
         Model versions that do not say which rows they learnt from.
     theirs : tuple of str
@@ -99,7 +103,8 @@ class ErasureReport:
     removed: dict[str, int]
     rewritten: dict[str, int]
     snapshots: dict[str, int]
-    samples: tuple[str, ...]
+    packages: dict[str, str]
+    copies: int
     unknown: tuple[str, ...]
     theirs: tuple[str, ...]
     missing: tuple[str, ...] = ()
@@ -166,7 +171,24 @@ def erase(
     home.ledger.forget_records(pipeline.name, whom.ids)
     told("writing down what is left")
     erasure = _note_remaining(home, pipeline, erasure)
-    report = _report(home, pipeline, erasure, whom, rewritten, unknown)
+    held = {version: one.erased for version, one in erasure.snapshots.items() if one.erased}
+    told("removing copies of model packages")
+    copies = drop_copies(home, pipeline.name, {*held, *unknown})
+    packages = places_of(home, pipeline.name, held)
+    report = ErasureReport(
+        id=erasure.id,
+        pipeline=pipeline.name,
+        at=erasure.at,
+        who=erasure.who,
+        reason=erasure.reason,
+        removed=erasure.removed,
+        rewritten=rewritten,
+        snapshots=held,
+        packages=packages,
+        copies=copies,
+        unknown=unknown,
+        theirs=tuple(_theirs(home, pipeline, whom, packages)),
+    )
     # Rows kept as text that name somebody need not bear the id.
     by_row = len(missing) == len({*ids}) + len({*entities}) and any(rewritten.values())
     return replace(report, missing=() if by_row else missing)
@@ -379,31 +401,9 @@ def _note_remaining(home: "Home", pipeline: Pipeline, erasure: Erasure) -> Erasu
     return remember(home.lake, pipeline.name, done)
 
 
-def _report(
-    home: "Home",
-    pipeline: Pipeline,
-    erasure: Erasure,
-    whom: Whom,
-    rewritten: dict[str, int],
-    unknown: tuple[str, ...],
-) -> ErasureReport:
-    held = {version: one.erased for version, one in erasure.snapshots.items() if one.erased}
-    return ErasureReport(
-        id=erasure.id,
-        pipeline=pipeline.name,
-        at=erasure.at,
-        who=erasure.who,
-        reason=erasure.reason,
-        removed=erasure.removed,
-        rewritten=rewritten,
-        snapshots=held,
-        samples=tuple(held),
-        unknown=unknown,
-        theirs=tuple(_theirs(home, pipeline, whom, held)),
-    )
-
-
-def _theirs(home: "Home", pipeline: Pipeline, whom: Whom, held: dict[str, int]) -> Iterator[str]:
+def _theirs(
+    home: "Home", pipeline: Pipeline, whom: Whom, packages: dict[str, str]
+) -> Iterator[str]:
     """Say what is left to people, each with what to do."""
     labels = f" and {pipeline.labels.shown}" if pipeline.labels is not None else ""
     yield (
@@ -417,14 +417,18 @@ def _theirs(home: "Home", pipeline: Pipeline, whom: Whom, held: dict[str, int]) 
         # For a person to read and run: nothing here executes it.
         statement = f"delete from {pipeline.sink.table} where record_id in ({ids})"  # noqa: S608
         yield f"the sink {pipeline.sink.url} is yours, untouched; run there: {statement}{more}"
-    if held:
-        yield (
-            f"the packages of version {', '.join(held)} hold a sample of feature values, without "
-            "ids, from when these people were in; train anew and archive them to renew it"
+    if packages:
+        named = ", ".join(f"{version} ({place})" for version, place in packages.items())
+        whom_too = (
+            f", and {pipeline.entity}, which is a feature"
+            if pipeline.entity in pipeline.inputs
+            else ", without ids"
         )
-    if pipeline.entity in pipeline.inputs and held:
         yield (
-            f"{pipeline.entity} is a feature, so these packages name entities; an archived "
-            "version keeps them until it is deleted in MLflow"
+            f"the registered packages of version {named} may hold rows of them in "
+            f"{', '.join(SAMPLES)}: feature values{whom_too}. They are not rewritten, for each is "
+            "bound to the digest under which it was judged and promoted. Train anew; once another "
+            "version is in charge, delete these in MLflow and their folders (they cannot be "
+            "rolled back to then), or accept what they hold"
         )
     yield f"backups of {home.root} are yours; erase anew after restoring one"

@@ -72,6 +72,9 @@ def maintain(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp | None = N
 
     """
     there = [table for table in TABLES if home.lake.exists(pipeline.name, table)]
+    # Read before it is asked what is needed: a training that begins meanwhile notes its versions,
+    # and these notes are not ours to forget.
+    noted = {table: home.lake.kept(pipeline.name, table) for table in there}
     needed = needed_versions(home, pipeline)
     for table in there:
         for version in sorted(needed.get(table, ())):
@@ -82,7 +85,9 @@ def maintain(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp | None = N
         merged={table: home.lake.compact(pipeline.name, table) for table in there},
         deleted=deleted,
         vacuumed={
-            table: home.lake.vacuum(pipeline.name, table, keep_versions=kept.get(table, []))
+            table: home.lake.vacuum(
+                pipeline.name, table, keep_versions=kept.get(table, []), noted=noted[table]
+            )
             for table in there
         },
         kept=kept,
@@ -90,17 +95,21 @@ def maintain(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp | None = N
 
 
 def needed_versions(home: "Home", pipeline: Pipeline) -> dict[str, set[int]]:
-    """Collect the table versions that a registered model or an open request is bound to."""
+    """Collect the table versions that a registered model or an open request is bound to.
+
+    Requests come first: one that ends meanwhile has its model registered before, and is found
+    there.
+    """
     needed: dict[str, set[int]] = {}
+    for request in home.ledger.pending(pipeline.name):
+        pinned = home.ledger.mark(pipeline.name, f"snapshot:{request.id}")
+        if pinned:
+            _add(needed, json.loads(pinned))
     runs = {version.run_id for version in home.registry.versions(pipeline.name)} - {""}
     for run_id in sorted(runs):
         tags = home.registry.run_tags(run_id)
         said = {k.removeprefix(_PINNED): v for k, v in tags.items() if k.startswith(_PINNED)}
         _add(needed, {table: int(number) for table, number in said.items()})
-    for request in home.ledger.pending(pipeline.name):
-        pinned = home.ledger.mark(pipeline.name, f"snapshot:{request.id}")
-        if pinned:
-            _add(needed, json.loads(pinned))
     return needed
 
 

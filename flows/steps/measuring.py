@@ -37,6 +37,7 @@ from flows.steps.snapshots import (
     newest_known,
     predictions_labelled,
     records_known,
+    with_entities,
 )
 from monitoring.drift import measure_drift
 from monitoring.maturity import first_known, said_lacking, said_mature
@@ -305,9 +306,9 @@ def question(
 
     Parameters
     ----------
-    labels : DataFrame of shape (n_versions, 4)
-        Versions of labels known by then: those that the waits are learnt from, and those that
-        the naive baseline knew. Not modified.
+    labels : DataFrame of shape (n_versions, n_columns)
+        Versions of labels known by then, as `label_versions` gives them: those that the waits
+        are learnt from, and those that the naive baseline knew. Not modified.
 
     Returns
     -------
@@ -332,7 +333,8 @@ def question(
         return read_back(home, pipeline, rows)
 
     def naive(rows: pd.DataFrame) -> Answers:
-        return naive_now(pipeline, rows, newest, as_of=window.start)
+        theirs = with_entities(rows, home.lake, pipeline)
+        return naive_now(pipeline, theirs, newest, as_of=window.start)
 
     asked = {
         "made": fine,

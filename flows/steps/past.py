@@ -82,6 +82,10 @@ class Past:
         labels = with_event_times(labels, records)
         labels = labels[labels[EVENT_TIME].notna()]
         records, labels = _with_superseded(records), _with_superseded(labels)
+        if pipeline.entity is not None:
+            whose = records.drop_duplicates(RECORD_ID, keep="last").set_index(RECORD_ID)
+            about = labels[RECORD_ID].map(whose[pipeline.entity])
+            labels = labels.assign(**{pipeline.entity: about})
         first = records.drop_duplicates(RECORD_ID, keep="first").drop(columns=_SUPERSEDED)
         truth = newest_known(labels)[[RECORD_ID, LABEL]]
         scored = _in_order(first.merge(truth, on=RECORD_ID, how="left", validate="one_to_one"))
@@ -130,7 +134,8 @@ class Past:
     def labels_known(self, moment: pd.Timestamp) -> pd.DataFrame:
         """Give the labels known at a moment, each in the version that was the newest.
 
-        One that was withdrawn by then is none.
+        One that was withdrawn by then is none. Each says whom its record is about, where the
+        pipeline has an entity.
         """
         return given(_as_of(self._labels, moment))
 

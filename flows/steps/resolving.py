@@ -22,8 +22,9 @@ from components.records import (
     RECORDS,
     to_frame,
 )
-from flows.steps.diagnosing import ingested_until, last_look, look_for_faults, of_fault, see
+from flows.steps.diagnosing import ingested_until, last_look, look_for_faults, see
 from flows.steps.leasing import Clock
+from flows.steps.overhearing import Heard
 from flows.steps.refusals import require_rows_let_in
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class ReadAgain:
 
     def in_words(self) -> str:
         """Say what was read."""
+        moment = f"{self.as_of:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
         return (
-            f"read as of {self.as_of.isoformat()}: {self.records} records, "
-            f"{self.corrected} corrected, {self.labels} labels"
+            f"read as of {moment}: {self.records} records, {self.corrected} of them corrected, "
+            f"{self.labels} new labels"
         )
 
 
@@ -112,6 +114,9 @@ def read_again(
 ) -> ReadAgain:
     """Read the source again, and end a fault that a look at all of the data sees no more.
 
+    It is read once; a second time only where the rows of the fault's stretch have versions that
+    were known later than the moment of the data, and it is not gone without them.
+
     Parameters
     ----------
     as_of : Timestamp or None
@@ -130,17 +135,19 @@ def read_again(
     """
     one = open_fault(home, pipeline, named, as_of=as_of, clock=clock)
     moment = as_of or moment_of_data(home, pipeline, now=now)
-    done = _read(home, pipeline, one, moment)
-    if not done.gone:
-        latest = now if as_of is None else as_of + _A_LITTLE
-        newest = _newest_known(home, pipeline, one.fault, latest)
-        if newest is not None and newest > moment:
-            later = _read(home, pipeline, one, newest)
-            done = replace(
-                later,
-                corrected=done.corrected + later.corrected,
-                labels=done.labels + later.labels,
-            )
+    latest = now if as_of is None else as_of + _A_LITTLE
+    done, heard = _read(home, pipeline, one, moment, latest)
+    if not done.gone and heard.newest is not None and heard.newest > moment:
+        # Rows that mend it were known later, and left out: they are read as of then.
+        later, heard = _read(home, pipeline, one, heard.newest, latest)
+        done = replace(
+            later, corrected=done.corrected + later.corrected, labels=done.labels + later.labels
+        )
+    held = None if done.gone else _newest_held(home, pipeline, heard)
+    if held is not None and held > done.as_of:
+        # They came in just now, each a microsecond after the version that it corrects.
+        seen = _is_seen(home, pipeline, one.fault, held, heard)
+        done = replace(done, gone=not seen, as_of=held)
     if not done.gone:
         return done
     ended = home.ledger.end_fault(
@@ -214,63 +221,56 @@ def discard(
     )
 
 
-def _read(home: "Home", pipeline: Pipeline, one: KnownFault, moment: pd.Timestamp) -> ReadAgain:
+def _read(
+    home: "Home",
+    pipeline: Pipeline,
+    one: KnownFault,
+    moment: pd.Timestamp,
+    latest: pd.Timestamp,
+) -> tuple[ReadAgain, Heard]:
     """Ingest all that was known by a moment, and look whether the fault is still there."""
     from flows.steps.ingesting import ingest
 
     before = _versions(home, pipeline)
-    done = ingest(home.lake, pipeline, as_of=moment, again=True)
-    return ReadAgain(
+    heard = Heard(one.fault, _inside(home, pipeline, one.fault), latest)
+    done = ingest(
+        home.lake,
+        pipeline,
+        as_of=moment,
+        again=True,
+        around=lambda checks, own: heard.around(checks, own, pipeline),
+    )
+    read = ReadAgain(
         known=one,
-        gone=not _is_seen(home, pipeline, one.fault, moment),
+        gone=not _is_seen(home, pipeline, one.fault, moment, heard),
         as_of=moment,
         records=done.records + done.already,
         corrected=_versions(home, pipeline) - before,
         labels=done.labels,
     )
+    return read, heard
 
 
-def _is_seen(home: "Home", pipeline: Pipeline, fault: Fault, moment: pd.Timestamp) -> bool:
+def _is_seen(
+    home: "Home", pipeline: Pipeline, fault: Fault, moment: pd.Timestamp, heard: Heard
+) -> bool:
     seen = see(home, pipeline, as_of=moment, last=None)
-    seen = replace(seen, quarantine=_said_still(seen.quarantine, pipeline, fault, moment))
+    seen = replace(seen, quarantine=heard.still(seen.quarantine))
     return any(_same(fault, found) for found in seen.faults(pipeline, as_of=moment))
 
 
-def _said_still(
-    lines: pd.DataFrame, pipeline: Pipeline, fault: Fault, moment: pd.Timestamp
-) -> pd.DataFrame:
-    """Leave out the old lines about a fault that the source, read now, says no more."""
-    from components.sources import deliver
-
-    its_own = of_fault(lines, fault)
-    if not its_own.any():
-        return lines
-    names = [RECORD_ID, "column", "rule", "row"]
-    now = deliver(pipeline, as_of=moment).quarantine[names].astype(object)
-    said = set(now.where(now.notna(), None).itertuples(index=False, name=None))
-    asked = lines[names].astype(object)
-    asked = asked.where(asked.notna(), None)
-    still = [row in said for row in asked.itertuples(index=False, name=None)]
-    return lines[~its_own | still].reset_index(drop=True)
+def _inside(home: "Home", pipeline: Pipeline, fault: Fault) -> frozenset[str]:
+    """Name the records of a fault's stretch that the lake holds."""
+    stored = to_frame(home.lake.read(pipeline.name, RECORDS, columns=[RECORD_ID, EVENT_TIME]))
+    return frozenset(stored.loc[fault.covers(stored), RECORD_ID])
 
 
-def _newest_known(
-    home: "Home", pipeline: Pipeline, fault: Fault, latest: pd.Timestamp
-) -> pd.Timestamp | None:
-    """Say when the newest version of a row of a fault's stretch was known, by `latest`."""
-    from components.sources import deliver
-
-    name, table = pipeline.name, LABELS if fault.column == pipeline.target else RECORDS
-    stored = to_frame(home.lake.read(name, RECORDS, columns=[RECORD_ID, EVENT_TIME]))
-    inside = set(stored.loc[fault.covers(stored), RECORD_ID])
-    held = to_frame(home.lake.read(name, table, columns=[RECORD_ID, KNOWN_TIME]))
-    rows = [held]
-    if pipeline.updated is not None or table == LABELS:
-        delivery = deliver(pipeline, as_of=latest)
-        given = delivery.labels if table == LABELS else delivery.records
-        rows.append(given[[RECORD_ID, KNOWN_TIME]])
-    known = pd.concat([one.loc[one[RECORD_ID].isin(inside), KNOWN_TIME] for one in rows])
-    known = known[known <= latest]
+def _newest_held(home: "Home", pipeline: Pipeline, heard: Heard) -> pd.Timestamp | None:
+    """Say when the newest version that the lake holds of a row of the stretch was known."""
+    table = LABELS if heard.fault.column == pipeline.target else RECORDS
+    held = to_frame(home.lake.read(pipeline.name, table, columns=[RECORD_ID, KNOWN_TIME]))
+    inside = held[RECORD_ID].isin(_inside(home, pipeline, heard.fault))
+    known = held.loc[inside & (held[KNOWN_TIME] <= heard.latest), KNOWN_TIME]
     return None if known.empty else pd.Timestamp(known.max()).as_unit("us")
 
 

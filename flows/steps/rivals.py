@@ -114,9 +114,9 @@ def naive_on(pipeline: Pipeline, rows: pd.DataFrame, labels: pd.DataFrame) -> Be
     Parameters
     ----------
     rows : DataFrame of shape (n_rows, n_columns)
-        Labelled rows to answer, with `event_time` and `label`.
+        Labelled rows to answer, with `event_time`, `label` and the pipeline's entity.
     labels : DataFrame
-        Every label known so far, with event and known time.
+        Every label known so far, with event and known time, and the pipeline's entity.
 
     """
     return best_naive(
@@ -128,6 +128,7 @@ def naive_on(pipeline: Pipeline, rows: pd.DataFrame, labels: pd.DataFrame) -> Be
         classes=classes_of(pipeline, labels),
         season=pipeline.season,
         metric=pipeline.resolved_metric,
+        entity=pipeline.entity,
     )
 
 
@@ -139,10 +140,12 @@ def naive_now(
     Parameters
     ----------
     rows : DataFrame
-        Rows to answer, with `event_time`; each sees the labels known at that time.
+        Rows to answer, with `event_time` and the pipeline's entity; each sees the labels known
+        at that time.
     labels : DataFrame
-        Labels with event and known time; those known later than `as_of` do not choose the
-        kind. Where none is known by then, it is the first kind of the pipeline.
+        Labels with event and known time, and the pipeline's entity; those known later than
+        `as_of` do not choose the kind. Where none is known by then, it is the first kind of
+        the pipeline.
 
     """
     labels = labels[labels[LABEL].notna()]  # one that was withdrawn says nothing
@@ -156,6 +159,7 @@ def naive_now(
         classes=classes_of(pipeline, labels),
         season=pipeline.season,
         known_by=None,
+        entity=pipeline.entity,
     )
 
 

@@ -1,11 +1,9 @@
 """What was known at a moment: records, labels and predictions, as of then."""
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -22,6 +20,7 @@ from components.records import (
     LABELS,
     PREDICTIONS,
     RECORD_ID,
+    RECORDS,
     label_schema,
     to_frame,
 )
@@ -37,6 +36,9 @@ _SERVED = (
     f"{_KNOWN} and event_time >= $since and event_time < $until and channel in ('batch', 'online')"
 )
 _NAMED = ["prediction_id", RECORD_ID, EVENT_TIME, KNOWN_TIME]
+_WHOSE = """
+select record_id, arg_max({entity}, known_time) as entity from this
+semi join wanted using (record_id) group by record_id"""
 _OF_MADE = "(select * from this semi join made using (record_id))"
 
 
@@ -157,15 +159,14 @@ def predictions_labelled(
         last digit.
 
     """
+    from components.stores.lake.scratch import scratch
+
     where = f"{_SERVED} order by event_time, record_id, prediction_id"
     params = {"as_of": as_of, "since": since, "until": until}
     made = lake.read(pipeline.name, PREDICTIONS, where=where, params=params)
     labels = lake.open(pipeline.name, LABELS)
     sql, asked = labelled_query("made", _OF_MADE, as_of=as_of, age=age)
-    with (
-        tempfile.TemporaryDirectory(prefix="driftwheel-truth-") as folder,
-        labels.session(Path(folder)) as session,
-    ):
+    with scratch("truth") as spill, labels.session(spill) as session:
         found = session.query(
             f"select prediction_id, {LABEL} from ({sql})",  # noqa: S608 - constants
             params=asked,
@@ -208,6 +209,27 @@ def with_event_times(labels: pd.DataFrame, records: pd.DataFrame) -> pd.DataFram
     times = records.drop_duplicates(RECORD_ID).set_index(RECORD_ID)[EVENT_TIME]
     found = labels[EVENT_TIME].fillna(labels[RECORD_ID].map(times))
     return labels.assign(**{EVENT_TIME: found})
+
+
+def with_entities(rows: pd.DataFrame, lake: "Lake", pipeline: Pipeline) -> pd.DataFrame:
+    """Say of labels or predictions whom their records are about; not modified.
+
+    Returns
+    -------
+    DataFrame
+        With the pipeline's entity column, missing where there is no such record; as it was
+        where the pipeline has no entity, or the rows say it themselves.
+
+    """
+    entity = pipeline.entity
+    if entity is None or entity in rows:
+        return rows
+    from components.stores.lake import quote
+
+    records = lake.open(pipeline.name, RECORDS)
+    wanted = {"wanted": pa.table({RECORD_ID: pa.array(rows[RECORD_ID], pa.string())})}
+    found = to_frame(records.query(_WHOSE.format(entity=quote(entity)), tables=wanted))
+    return rows.assign(**{entity: rows[RECORD_ID].map(found.set_index(RECORD_ID)["entity"])})
 
 
 def table_versions(lake: "Lake", pipeline: Pipeline) -> dict[str, int]:

@@ -116,12 +116,12 @@ def test_a_fault_is_told_once_however_often_one_looks(alerting, receiver) -> Non
     assert alerting.tell() == Told()
 
     (message,) = receiver.got
-    assert message["title"] == "bikes: data fault frozen in heat"
+    assert message["title"] == "bikes: data fault frozen in heat since 2024-01-13"
     assert message["type"] == "failure", "it stops training"
     lines = message["message"].splitlines()
     assert lines[:2] == [
-        "frozen in heat: 0 in all 8 rows.",
-        "8 rows are set aside. Nothing is trained while it stands in the newest window.",
+        "0 in all 8 rows.",
+        "8 rows set aside. Nothing is trained while it stands in the newest window.",
     ]
     assert lines[2] == "Look: driftwheel diagnose bikes"
     assert lines[3].startswith("End it: driftwheel resolve bikes ")
@@ -147,7 +147,7 @@ def test_the_end_of_a_fault_is_told_too(alerting, receiver) -> None:
     assert alerting.tell() == Told(sent=1)
     assert alerting.tell() == Told()
 
-    assert receiver.titles[1] == "bikes: data fault frozen in heat has ended"
+    assert receiver.titles[1] == "bikes: data fault frozen in heat since 2024-01-13 has ended"
     assert receiver.got[1]["type"] == "success"
     assert "discarded by Ada: sensor was replaced" in receiver.got[1]["message"]
 
@@ -226,7 +226,7 @@ def test_many_at_once_come_as_one_message(alerting, receiver) -> None:
 def test_without_a_channel_it_is_a_line_once_and_stands_in_the_list(alerting, receiver) -> None:
     alerting.find("heat")
     told = alerting.tell()
-    assert told.lines == ("bikes: data fault frozen in heat: frozen in heat: 0 in all 8 rows.",)
+    assert told.lines == ("bikes: data fault frozen in heat since 2024-01-13: 0 in all 8 rows.",)
     assert alerting.states == ["logged"]
     alerting.reach(receiver.url)
     assert alerting.tell() == Told(), "what was said is not sent later"

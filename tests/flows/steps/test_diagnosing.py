@@ -269,7 +269,8 @@ def test_a_fault_that_was_mended_ends_one_that_is_still_there_does_not(
     done = read_again(care.home, care.pipeline, "frozen", **given)
     assert (done.gone, done.known.state) == (True, "reingested")
     assert done.known.ended_as_of == done.as_of == day(60), "of the data, not of the clock"
-    assert done.in_words().startswith(f"read as of {day(60).isoformat()}: 481 records, 0 corrected")
+    told = f"read as of {day(60):%Y-%m-%d}: 481 records, 0 of them corrected"
+    assert done.in_words().startswith(told)
     assert faults_now(care.home, care.pipeline, as_of=day(60)).aside == ()
     with pytest.raises(InvalidInputError, match="nothing is open"):
         read_again(care.home, care.pipeline, "frozen", **given)

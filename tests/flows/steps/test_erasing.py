@@ -18,8 +18,10 @@ from components.errors import ErasedError, InvalidInputError, StoreError
 from components.records import to_frame
 from flows.steps import erasing
 from flows.steps.erased import Erased, erased, hide
+from flows.steps.erased_packages import SAMPLES
 from flows.steps.erasing import erase
 from flows.steps.rebuilding import rebuild
+from flows.steps.rivals import open_rival
 from flows.steps.scoring import score
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -116,7 +118,7 @@ def test_a_snapshot_that_held_them_says_so_and_gives_the_rest(riders) -> None:
     theirs = before["record_id"].str.endswith("-ida")
     done = erase_them(riders, entities=[RIDER])
     assert done.snapshots["2"] == theirs.sum()
-    assert set(done.samples) == {"1", "2"}
+    assert set(done.packages) == {"1", "2"}
     with pytest.raises(ErasedError) as told:
         rebuild(riders.home, "bikes", "2")
     for words in (f"erased: {theirs.sum()} of the {len(before):,} rows", "2026-01-05",
@@ -193,6 +195,33 @@ def test_what_is_remembered_knows_a_person_again_but_names_nobody(riders) -> Non
     assert (one.reason, one.who, one.state) == ("asked for it", "Ada", "done")
     assert not Erased([])
     assert hide("a", "s") != hide("a", "t")
+
+
+def copies_of(care) -> list[Path]:
+    return sorted(care.home.packages.rglob("reference.parquet"))
+
+
+def test_fetched_copies_go_and_registered_packages_are_named_with_their_places(riders) -> None:
+    open_rival(riders.home, "bikes")
+    assert copies_of(riders)
+    done = erase_them(riders, entities=[RIDER])
+    assert copies_of(riders) == []
+    assert list(riders.home.packages.iterdir()) == [], "nothing half removed is left"
+    assert done.copies == 1
+    said = "\n".join(done.theirs)
+    for version, place in done.packages.items():
+        assert f"{version} ({place})" in said
+        held = {file.name for file in Path(place).rglob("*")}
+        assert set(SAMPLES) <= held, "the files that are named are those that hold rows"
+    assert "not rewritten" in said
+    assert open_rival(riders.home, "bikes").version == "2", "it is fetched again when needed"
+    assert erase_them(riders, entities=[RIDER]).copies == 1, "again, and again it goes"
+
+
+def test_a_copy_of_a_version_that_did_not_learn_from_them_stays(riders) -> None:
+    open_rival(riders.home, "bikes")
+    done = erase_them(riders, ids=["trip-0100-ida"])
+    assert ("2" in done.packages, done.copies, len(copies_of(riders))) == (False, 0, 1)
 
 
 @pytest.mark.parametrize("visit", [1, 3, 5])

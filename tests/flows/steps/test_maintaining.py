@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from components.stores.lake import Lake
 from flows.steps.maintaining import maintain, needed_versions
 from flows.steps.rebuilding import rebuild
 from flows.steps.scoring import score
-from flows.steps.snapshots import first_event
+from flows.steps.snapshots import first_event, take_snapshot
 
 
 @pytest.fixture
@@ -49,6 +50,51 @@ def test_a_training_under_way_keeps_its_versions_too(trained, day, at_once) -> N
     maintain(trained.home, trained.pipeline, as_of=day(62))
     for table, version in pinned.items():
         assert trained.home.lake.read("bikes", table, version=version).num_rows > 400
+
+
+def test_a_training_that_begins_meanwhile_loses_no_note(trained, day, at_once, monkeypatch) -> None:
+    grow(trained, day, 61, 62)
+    asked, lake = trained.ask(day(62)), trained.home.lake
+    began: list[int] = []
+    compact = Lake.compact
+
+    def after_it_was_asked_what_is_needed(self, pipeline, table):
+        if not began:  # as a training does: the mark, then the notes
+            versions = {name: lake.version("bikes", name) for name in ("records", "labels")}
+            trained.ledger.set_mark("bikes", f"snapshot:{asked.id}", json.dumps(versions))
+            take_snapshot(lake, trained.pipeline, as_of=day(62), versions=versions)
+            began.append(versions["records"])
+        return compact(self, pipeline, table)
+
+    monkeypatch.setattr(Lake, "compact", after_it_was_asked_what_is_needed)
+    maintain(trained.home, trained.pipeline, as_of=day(62))
+    assert began[0] in lake.kept("bikes", "records")
+    files = lake.open("bikes", "records", version=began[0]).handle.file_uris()
+    assert all(Path(uri.removeprefix("file://")).is_file() for uri in files)
+
+
+def test_a_training_that_ends_meanwhile_is_still_needed(trained, day, monkeypatch) -> None:
+    grow(trained, day, 61, 62)
+    asked = trained.ask(day(62))
+    registry = type(trained.home.registry)
+    versions, ended = registry.versions, []
+
+    def after_it_ended(self, pipeline):
+        found = versions(self, pipeline)
+        if not ended:
+            ended.append(asked)
+            trained.carry(asked.id)
+        return found
+
+    needed_before = needed_versions(trained.home, trained.pipeline)
+    pinned = {name: trained.home.lake.version("bikes", name) for name in ("records", "labels")}
+    trained.ledger.set_mark("bikes", f"snapshot:{asked.id}", json.dumps(pinned))
+    monkeypatch.setattr(registry, "versions", after_it_ended)
+    needed = needed_versions(trained.home, trained.pipeline)
+    assert ended
+    assert trained.ledger.pending("bikes") == []
+    assert pinned["records"] not in needed_before["records"]
+    assert pinned["records"] in needed["records"], "read as a request, before it became a model"
 
 
 def test_what_is_too_old_goes_and_a_model_still_knows_it(trained, day, at_once) -> None:

@@ -47,6 +47,15 @@ def _past(pipeline) -> Past:
     return Past.of(records, pd.concat([LABELS, CORRECTED], ignore_index=True), pipeline)
 
 
+def test_a_label_says_whom_its_record_is_about(pipeline) -> None:
+    records = RECORDS.assign(who=["a", "b"] * 5)
+    moved = LATER.assign(who="c")
+    about = pipeline.model_copy(update={"entity": "who", "history": ()})
+    past = Past.of(pd.concat([records, moved], ignore_index=True), LABELS, about)
+    told = past.labels_known(at(12)).set_index("record_id")["who"]
+    assert (told["r0"], told["r1"], told["r3"]) == ("a", "b", "c")
+
+
 def test_a_moment_sees_the_versions_that_were_the_newest_then(past) -> None:
     seen = past.records_known(at(7)).set_index("record_id")["x"]
     assert seen.to_dict() == {f"r{n}": float(n) for n in range(8)}

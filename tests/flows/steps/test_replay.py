@@ -44,6 +44,7 @@ def pipeline(**fields: Any) -> Pipeline:
         "label_delay": "2d",
         "columns": {"heat": "number"},
         "candidates": ["linear"],
+        "search": {"trials": 1},
         "window": "last 14d",
         "holdout": {"least_rows": 20, "most": "9d"},
         "monitor": {"window": "7d", "least_rows": 10},

@@ -40,9 +40,8 @@ def test_a_fault_that_was_mended_ends_at_the_moment_of_the_data(fresh, day, worl
 
     assert done.gone
     assert done.known.ended_as_of == done.as_of == day(50), "not that of the command, day 900"
-    assert (
-        done.in_words() == f"read as of {day(50).isoformat()}: 401 records, 16 corrected, 0 labels"
-    )
+    words = "read as of 2024-02-20: 401 records, 16 of them corrected, 0 new labels"
+    assert done.in_words() == words
     assert faults_now(fresh.home, fresh.pipeline, as_of=day(50)).blocking == ()
     assert fresh.rows("records")["event_time"].max() <= day(50), "nothing later was taken in"
     assert look(fresh, day(50)).aside == ()
@@ -112,3 +111,74 @@ def test_who_resolves_before_anybody_looked_is_answered_after_a_look(
     fresh.ingest(day(50))
     ended = say(discard, "unit_changed")
     assert (ended.state, ended.ended_as_of) == ("discarded", day(50))
+
+
+# --- how often the source is read ----------------------------------------------------------------
+
+
+@pytest.fixture
+def readings(monkeypatch) -> list[str]:
+    """Count the openings of a source."""
+    from components.sources import open_feed
+
+    opened: list[str] = []
+
+    def opening(source: Any, pipeline: Any) -> Any:
+        opened.append(source.shown)
+        return open_feed(source, pipeline)
+
+    monkeypatch.setattr("flows.steps.ingesting.open_feed", opening)
+    monkeypatch.setattr("components.sources.delivering.open_feed", opening)
+    return opened
+
+
+def test_a_source_whose_rows_were_mended_in_place_is_read_once(
+    fresh, day, world, say, readings
+) -> None:
+    halfway = broken(world(), range(47, 49))
+    fresh.write(halfway)
+    fresh.ingest(day(50))
+    look(fresh, day(50))
+    readings.clear()
+    assert not say(read_again, "unit_changed").gone
+    assert len(readings) == 1, "it is still there"
+    halfway.loc[8 * 47, "heat"] /= 100
+    fresh.write(halfway)
+    assert not say(read_again, "unit_changed").gone
+    fresh.write(world())
+    readings.clear()
+    assert say(read_again, "unit_changed").gone
+    assert len(readings) == 1
+
+
+def test_a_source_that_says_when_it_was_mended_is_read_a_second_time_as_of_then(
+    fresh, day, world, say, readings
+) -> None:
+    rows = world().assign(changed=lambda f: f["at"])
+    spoilt = broken(rows, range(47, 49))
+    fresh.change(updated="changed")
+    fresh.write(spoilt)
+    fresh.ingest(day(50))
+    look(fresh, day(50))
+    wrong = slice(8 * 47, 8 * 49 - 1)
+    rows.loc[wrong, "changed"] = day(53).strftime("%Y-%m-%dT%H:%M:%S")
+    fresh.write(rows)
+    readings.clear()
+
+    done = say(read_again, "unit_changed")
+
+    assert (done.gone, done.corrected) == (True, 16)
+    assert done.known.ended_as_of == done.as_of == day(53)
+    assert len(readings) == 2
+
+
+def test_a_mended_column_is_heard_of_while_it_is_read(fresh, day, world, say, readings) -> None:
+    rows = world().loc[: 8 * 50]
+    fresh.write(rows.drop(columns="weather"))
+    fresh.ingest(day(50))
+    look(fresh, day(50))
+    readings.clear()
+    assert not say(read_again, "column_missing").gone, "the source says it still"
+    fresh.write(rows)
+    assert say(read_again, "column_missing").gone
+    assert len(readings) == 2, "once each time"
