@@ -136,19 +136,30 @@ def _replayed(case: Case, moment: str, scene: Scene, folder: Path) -> Learning:
     )
     spoiled = _ids(scene)
     told = start + pd.Timedelta(days=case.days + 1)
+    extent = scene.begins(), scene.ends()
     moments = [
-        _judged(at, lived, spoiled, _state(scene, at, told, pipeline), late=at >= told)
+        _judged(at, lived, spoiled, _state(extent, at, told, pipeline), late=at >= told)
         for at in lived.due
     ]
     return Learning(scene.data.name, moment, case, tuple(moments))
 
 
-def live(past: Past, pipeline: Pipeline, stretch: Stretch, every: str = EVERY) -> Lived:
+def live(
+    past: Past,
+    pipeline: Pipeline,
+    stretch: Stretch,
+    *,
+    every: str = EVERY,
+    recipe: Recipe = RECIPE,
+) -> Lived:
     """Replay a calendar as ``backtest`` does, and keep what was learnt."""
+    # One recipe to choose from: nothing is searched, and the window stays.
+    only = {"candidates": (recipe.family,), "windows": (recipe.window,)}
+    pipeline = pipeline.model_copy(update=only)
     faults = faults_of(past, pipeline, stretch)
     contender = read_contender(f"periodic:{every}", pipeline)
     with _listening() as fits:
-        done = replay(past, pipeline, contender, stretch, recipe=RECIPE, faults=faults)
+        done = replay(past, pipeline, contender, stretch, recipe=recipe, faults=faults)
     return Lived(past, faults, done, fits)
 
 
@@ -180,15 +191,20 @@ def _ids(scene: Scene) -> set[str]:
     return set(rows[pipeline.id].map(str))
 
 
-def _state(scene: Scene, at: pd.Timestamp, told: pd.Timestamp, pipeline: Pipeline) -> str:
-    begins, ends = scene.begins(), scene.ends()
+def _state(
+    extent: tuple[pd.Timestamp, pd.Timestamp],
+    at: pd.Timestamp,
+    told: pd.Timestamp,
+    pipeline: Pipeline,
+) -> str:
+    begins, ends = extent
     if at < begins or ends < at - pipeline.monitor.window:
         return "clean"
     return "stands" if at >= told else "early"
 
 
 def _judged(at: pd.Timestamp, lived: Lived, spoiled: set[str], state: str, *, late: bool) -> Moment:
-    learnable = training_rows(lived.past.labelled(at), RECIPE, until=at)
+    learnable = training_rows(lived.past.labelled(at), RECIPE, lived.faults.pipeline, until=at)
     rows = lived.fits.get(at)
     return Moment(
         at=at,

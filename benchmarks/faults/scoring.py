@@ -124,7 +124,7 @@ def injected(data: DataSet, case: Case, start: pd.Timestamp, rows: pd.DataFrame)
 
 
 class Stage:
-    """A data set, read once, with the checked rows before each moment kept."""
+    """A data set, read once; the checked rows before a moment, and their faults, are kept."""
 
     def __init__(self, data: DataSet) -> None:
         self.data = data
@@ -132,10 +132,18 @@ class Stage:
         self._times = parse_times(raw[data.pipeline.time]).values
         self._raw = raw.assign(**{ROW: np.arange(len(raw))})
         self._before = lru_cache(maxsize=2)(self._checked_before)
+        self._known = lru_cache(maxsize=4)(self._found_before)
 
     def _checked_before(self, start: pd.Timestamp) -> Frames:
         mask = (self._times >= start - _BEFORE) & (self._times < start)
         return checked(self._raw[mask], self.data.pipeline, start + _AFTER)
+
+    def _found_before(self, start: pd.Timestamp, since: pd.Timestamp) -> tuple[Fault, ...]:
+        """Look once at what came before an injection, as the loop had done by then."""
+        frames = known(self._before(start), since)
+        return diagnose(
+            frames.records, frames.labels, frames.quarantine, self.data.pipeline, as_of=since
+        )
 
     def all(self) -> Frames:
         """Check the whole set."""
@@ -172,7 +180,13 @@ class Stage:
         frames = known(frames, as_of)
         since = start - _half(case)
         faults = diagnose(
-            frames.records, frames.labels, frames.quarantine, pipeline, as_of=as_of, since=since
+            frames.records,
+            frames.labels,
+            frames.quarantine,
+            pipeline,
+            as_of=as_of,
+            since=since,
+            known=self._known(start, since),
         )
         return _compared(case, moment, held_out, scene, frames, faults, asked, as_of)
 

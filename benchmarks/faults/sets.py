@@ -45,6 +45,8 @@ class DataSet:
     moments : tuple of str
         Days of injection; the first, third, … were used to choose thresholds.
     known : tuple of Known
+    days : int
+        Days of injection taken by default: fewer where there are many rows.
 
     """
 
@@ -58,6 +60,7 @@ class DataSet:
     fahrenheit: str = ""
     celsius: str = ""
     speed: str = ""
+    days: int = 6
 
     def raw(self) -> pd.DataFrame:
         """Read the whole set as its source gives it."""
@@ -155,6 +158,7 @@ def flights() -> DataSet:
         codes=("day_of_week",),
         fahrenheit="temp",
         speed="wind_speed",
+        days=4,
         moments=(
             "2013-03-20", "2013-04-24", "2013-05-29", "2013-07-17",
             "2013-08-14", "2013-09-25", "2013-10-16", "2013-11-20",

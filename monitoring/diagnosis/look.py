@@ -7,6 +7,7 @@ so after a whole reference: nothing is judged then, and a change which stayed is
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -124,6 +125,7 @@ class Look:
     last_seen: "list[Whole]"
     first: "Whole"
     shares: "dict[int, Floats]" = field(default_factory=dict)
+    apart: "dict[int, Floats]" = field(default_factory=dict)  # numbers less their period's mean
     measures: "dict[int, Measure]" = field(default_factory=dict)  # of the period in hand
     longest: "Whole" = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     relation: "Floats" = field(default_factory=lambda: np.zeros(0))
@@ -287,7 +289,7 @@ def look_at(
         first=np.searchsorted(starts * width, starts * width - reach, side="left"),
         silences=silences,
     )
-    _profile(look, np.repeat(np.arange(len(starts)), np.diff(bounds)))
+    _profile(look)
     return look
 
 
@@ -309,16 +311,21 @@ def _width(rows: Observed, pipeline: Pipeline) -> int:
     return DAY
 
 
-def _profile(look: Look, period: "Whole") -> None:
+def _profile(look: Look) -> None:
     count = np.maximum(np.diff(look.bounds), 1)
+    if not len(look.start):
+        return
     for position, column in enumerate(look.columns):
-        missing = np.add.reduceat(column.missing, look.bounds[:-1]) if len(period) else 0
+        missing = np.add.reduceat(column.missing, look.bounds[:-1])
         look.nulls[:, position] = missing / count
-        if column.numbers is None or not len(period):
-            continue
-        ordered = column.numbers[np.lexsort((column.numbers, period))]  # NaN last in each period
-        given = count - missing
-        for level, share in enumerate(LEVELS):
-            at = look.bounds[:-1] + np.floor(share * np.maximum(given - 1, 0)).astype(np.int64)
-            taken = ordered[np.minimum(at, len(ordered) - 1)]
-            look.quantiles[:, position, level] = np.where(given > 0, taken, np.nan)
+    numeric = [at for at, column in enumerate(look.columns) if column.numbers is not None]
+    if not numeric:
+        return
+    table = np.stack([np.asarray(look.columns[at].numbers) for at in numeric])
+    for low, high in pairwise(look.bounds):
+        table[:, low:high].sort(axis=1)  # NaN last
+    given = count[:, None] - np.rint(look.nulls[:, numeric] * count[:, None]).astype(np.int64)
+    for level, share in enumerate(LEVELS):
+        at = look.bounds[:-1, None] + np.floor(share * np.maximum(given - 1, 0)).astype(np.int64)
+        taken = table[np.arange(len(numeric)), at]
+        look.quantiles[:, numeric, level] = np.where(given > 0, taken, np.nan)

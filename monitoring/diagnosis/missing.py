@@ -141,7 +141,7 @@ def find_gaps(look: Look, judged: range) -> list[Found]:
     ends = np.append(time[1:], _end(look))
     gaps = np.flatnonzero(ends - time >= _LEAST_GAP)
     # A feed that has died has nothing to judge, and is silent for longer every day.
-    since = look.start[judged.start] if len(judged) else int(time[-1])
+    since = look.start[judged.start] if len(judged) else int(time[-1]) + 1
     found: list[Found] = []
     clean = np.ones(len(time), dtype=bool)
     for gap in gaps:
@@ -158,7 +158,7 @@ def find_gaps(look: Look, judged: range) -> list[Found]:
         if missed < max(_LEAST_EXPECTED, 2 * worst) or end - begun < _LEAST_GAP:
             continue
         clean[gap] = False
-        if end > since:
+        if end >= since:  # a day without rows ends where the first one that is judged begins
             found.append(_gap(look, begun, end, missed, worst))
     return found
 

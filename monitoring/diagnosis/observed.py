@@ -5,7 +5,6 @@ bounds. So the rows in quarantine are read back from their JSON and judged besid
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ ONE_ROW = "must be claimed by one row"
 _FLAGS: dict[str, object] = {"true": 1.0, "false": 0.0}
 NEVER = np.iinfo(np.int64).min
 """Stands for a time that is missing."""
+_KEYS = [RECORD_ID, EVENT_TIME, KNOWN_TIME, "_refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +111,33 @@ def observe(
 
     """
     rows = _known(records, as_of, begin)
-    both = rows.assign(_refused=False)
+    parts = [rows.assign(_refused=False)]
     if len(quarantine):
-        refused = _refused(_known(quarantine, as_of, begin), rows, pipeline)
-        both = pd.concat([both, refused], ignore_index=True, sort=False)
-    both = both.iloc[_order(both)].reset_index(drop=True)
-    came_back = both["_refused"].to_numpy(dtype=bool)
-    ids = both[RECORD_ID].astype(object).to_numpy()
+        parts.append(_refused(_known(quarantine, as_of, begin), rows, pipeline))
+    parts = [part for part in parts if len(part)] or parts[:1]
+    keys = pd.concat([part[_KEYS] for part in parts], ignore_index=True)
+    order = _order(keys)
+    keys = keys.iloc[order].reset_index(drop=True)
+    came_back = keys["_refused"].to_numpy(dtype=bool)
+    ids = keys[RECORD_ID].astype(object).to_numpy()
+    # Records are typed already, refused rows are not: together every value would be read anew.
     columns = {
-        name: _column(both, name, column.kind == "number")
+        name: _column([series(part, name) for part in parts], column.kind == "number", order)
         for name, column in pipeline.columns.items()
     }
     label, label_known, classes = _labels(labels, ids, pipeline, as_of)
-    whose = series(both, pipeline.entity) if pipeline.entity else None
+    whose = [series(part, pipeline.entity) for part in parts] if pipeline.entity else None
     return Observed(
         ids=ids,
-        time=micros(both[EVENT_TIME]),
-        known=micros(both[KNOWN_TIME]),
+        time=micros(keys[EVENT_TIME]),
+        known=micros(keys[KNOWN_TIME]),
         columns=columns,
-        entity=np.zeros(len(both), np.int64) if whose is None else _factors(whose)[0],
+        entity=np.zeros(len(keys), np.int64) if whose is None else _factors(whose, order)[0],
         label=label,
         label_known=label_known,
         classes=classes,
         refused=came_back,
-        raw=_raw(both, came_back, pipeline) if came_back.any() else {},
+        raw=_raw(parts, order, came_back, pipeline) if came_back.any() else {},
     )
 
 
@@ -183,7 +186,7 @@ def _known(frame: pd.DataFrame, as_of: pd.Timestamp, begin: pd.Timestamp | None)
     taken = frame.loc[seen.to_numpy(), single].reset_index(drop=True)
     for name, values in keys.items():
         taken[name] = values[seen].reset_index(drop=True)
-    taken[RECORD_ID] = series(taken, RECORD_ID).map(str, na_action="ignore").astype(object)
+    taken[RECORD_ID] = _words(series(taken, RECORD_ID))
     if "rule" in taken.columns or not taken[RECORD_ID].duplicated().any():
         return taken
     newest = taken.sort_values(KNOWN_TIME, kind="stable")[RECORD_ID]
@@ -238,7 +241,7 @@ def _json(text: object) -> dict[str, Any]:
 def _order(rows: pd.DataFrame) -> "NDArray[np.intp]":
     """Sort by event time, then known time, then id, whatever order the rows came in."""
     ids = rows[RECORD_ID]
-    numbered = pd.to_numeric(ids, errors="coerce")
+    numbered = parse_numbers(ids.astype("str")).values
     if numbered.isna().any():
         ranks = pd.factorize(ids.map(str), sort=True)[0].astype(np.float64)
     else:
@@ -246,48 +249,56 @@ def _order(rows: pd.DataFrame) -> "NDArray[np.intp]":
     return np.lexsort((ranks, micros(rows[KNOWN_TIME]), micros(rows[EVENT_TIME])))
 
 
-def _column(rows: pd.DataFrame, name: str, is_number: bool) -> Column:
-    given = series(rows, name)
+def _column(parts: list[pd.Series], is_number: bool, order: "NDArray[np.intp]") -> Column:
     if not is_number:
-        codes, distinct = _factors(given)
+        codes, distinct = _factors(parts, order)
         return Column(codes, distinct, None)
-    if given.dtype != np.float64:
-        given = parse_numbers(given).values
-    numbers = given.to_numpy(dtype=np.float64)
+    numbers = np.concatenate([_numbers(part) for part in parts])[order]
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     codes, found = pd.factorize(numbers)
     return Column(codes.astype(np.int64), np.asarray(found), numbers)
 
 
-def _factors(given: pd.Series) -> "tuple[Whole, NDArray[Any]]":
-    if not isinstance(given.dtype, pd.StringDtype):
-        given = parse_text(given).values
-    codes, found = pd.factorize(given)
+def _numbers(given: pd.Series) -> "Floats":
+    if given.dtype != np.float64:
+        given = parse_numbers(given).values
+    return given.to_numpy(dtype=np.float64)
+
+
+def _factors(parts: list[pd.Series], order: "NDArray[np.intp]") -> "tuple[Whole, NDArray[Any]]":
+    texts = [
+        part if isinstance(part.dtype, pd.StringDtype) else parse_text(part).values
+        for part in parts
+    ]
+    given = texts[0] if len(texts) == 1 else pd.concat(texts, ignore_index=True)
+    codes, found = pd.factorize(given.iloc[order])
     return codes.astype(np.int64), np.asarray(found, dtype=object)
 
 
 def _labels(
-    labels: pd.DataFrame, ids: Iterable[Any], pipeline: Pipeline, as_of: pd.Timestamp
+    labels: pd.DataFrame, ids: "NDArray[np.object_]", pipeline: Pipeline, as_of: pd.Timestamp
 ) -> "tuple[Floats, Whole, tuple[str, ...]]":
     """Give each row its newest label known by `as_of`, and when it was first known."""
-    wanted = pd.Index(ids)
+    row, wanted = pd.factorize(ids)
     known = times(series(labels, KNOWN_TIME))
-    whose = series(labels, RECORD_ID).map(str, na_action="ignore").astype(object)
-    seen = (known <= as_of) & whose.isin(wanted)
-    order = np.flatnonzero(seen.to_numpy())
-    order = order[np.argsort(micros(known)[order], kind="stable")]
+    seen = np.flatnonzero((known <= as_of).to_numpy())
+    order = seen[np.argsort(micros(known)[seen], kind="stable")]
+    claims = _words(series(labels, RECORD_ID).iloc[order])
+    whose = pd.Index(wanted, dtype=object).get_indexer(pd.Index(claims, dtype=object))
+    order, whose = order[whose >= 0], whose[whose >= 0]
     values, classes = _answers(series(labels, LABEL).iloc[order], pipeline)
-    claim, at = whose.iloc[order].to_numpy(), micros(known)[order]
-    newest = pd.Series(values, claim)
-    newest = newest[~newest.index.duplicated(keep="last")]
-    earliest = pd.Series(at, claim)
-    earliest = earliest[~earliest.index.duplicated(keep="first")]
-    where = newest.index.get_indexer(wanted)
-    found = where >= 0
-    label, label_known = np.full(len(wanted), np.nan), np.full(len(wanted), NEVER)
-    label[found] = newest.to_numpy()[where[found]]
-    label_known[found] = earliest.to_numpy()[earliest.index.get_indexer(wanted[found])]
-    return label, label_known, classes
+    # One more, which is nobody's: a row without an id has the code -1.
+    newest, first = np.full(len(wanted) + 1, np.nan), np.full(len(wanted) + 1, NEVER)
+    newest[whose] = values  # of several the last one stays
+    first[whose[::-1]] = micros(known)[order[::-1]]
+    return newest[row], first[row], classes
+
+
+def _words(given: pd.Series) -> pd.Series:
+    """Write ids as text; one that is missing stays so."""
+    if isinstance(given.dtype, pd.StringDtype):
+        return given.astype(object)
+    return given.map(str, na_action="ignore").astype(object)
 
 
 def _answers(given: pd.Series, pipeline: Pipeline) -> "tuple[Floats, tuple[str, ...]]":
@@ -299,11 +310,12 @@ def _answers(given: pd.Series, pipeline: Pipeline) -> "tuple[Floats, tuple[str, 
 
 
 def _raw(
-    rows: pd.DataFrame, refused: "Mask", pipeline: Pipeline
+    parts: list[pd.DataFrame], order: "NDArray[np.intp]", refused: "Mask", pipeline: Pipeline
 ) -> "dict[str, NDArray[np.object_]]":
     kept = {}
     for name in pipeline.columns:
-        values = series(rows, name).astype(object).to_numpy(copy=True)
+        given = [series(part, name).astype(object).to_numpy(copy=True) for part in parts]
+        values = np.concatenate(given)[order]
         values[~refused] = None
         kept[name] = values
     return kept

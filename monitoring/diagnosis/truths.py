@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
+_View = tuple[int, bool]
+"""Position of a column, and whether the mean of its period is taken off."""
+
 _LEAST_ROWS = 12
 _BINS = 12
 _MOST_COLUMNS = 40
@@ -230,11 +233,15 @@ def _model_for(look: Look, period: int) -> "Additive | None":
 
 
 class Additive:
-    """Ridge regression on the mean label of each column's bins."""
+    """Ridge regression on the mean label of each column's bins.
+
+    A number is binned twice: as it is, and less the mean of its period. Whether a price rises
+    hangs on how demand stands within the day more than on how high it is.
+    """
 
     def __init__(self) -> None:
         self.weights: Floats = np.zeros(1)
-        self.parts: list[tuple[int, Floats, Floats]] = []  # position, edges (or none), bin means
+        self.parts: list[tuple[_View, Floats, Floats]] = []  # edges (or none), bin means
         self.hours: Floats = np.zeros(168)
 
     @classmethod
@@ -248,10 +255,10 @@ class Additive:
             return None
         made = cls()
         made.hours = _means(_hour_of_week(look, rows), truth, 168)
-        for position in list(look.features)[:_MOST_COLUMNS]:
-            edges = _edges(look, position, rows)
-            bins = _binned(look, position, rows, edges)
-            made.parts.append((position, edges, _means(bins, truth, int(bins.max(initial=0)) + 2)))
+        for view in _views(look):
+            edges = _edges(look, view, rows)
+            bins = _binned(look, view, rows, edges)
+            made.parts.append((view, edges, _means(bins, truth, int(bins.max(initial=0)) + 2)))
         features = made.features(look, rows)
         gram = features.T @ features + np.eye(features.shape[1]) * 0.01 * len(rows) * truth.var()
         gram[0, 0] -= 0.01 * len(rows) * truth.var()
@@ -261,8 +268,8 @@ class Additive:
     def features(self, look: Look, rows: "Whole") -> "Floats":
         """Give each row the mean label of its bin in each column, less the mean of all."""
         columns = [np.ones(len(rows)), self.hours[_hour_of_week(look, rows)]]
-        for position, edges, means in self.parts:
-            bins = np.minimum(_binned(look, position, rows, edges), len(means) - 1)
+        for view, edges, means in self.parts:
+            bins = np.minimum(_binned(look, view, rows, edges), len(means) - 1)
             columns.append(means[bins])
         made = np.column_stack(columns)
         made[:, 1:] -= self.hours.mean()
@@ -277,8 +284,28 @@ def _hour_of_week(look: Look, rows: "Whole") -> "Whole":
     return np.asarray((look.rows.time[rows] // HOUR) % 168)
 
 
-def _edges(look: Look, position: int, rows: "Whole") -> "Floats":
+def _views(look: Look) -> list[_View]:
+    """List the columns as they are, then the numbers among them less the mean of their period."""
+    some = list(look.features)[:_MOST_COLUMNS]
+    numbers = [at for at in some if look.columns[at].numbers is not None]
+    return [*((at, False) for at in some), *((at, True) for at in numbers)]
+
+
+def _numbers_of(look: Look, view: _View) -> "Floats | None":
+    """Give a column as numbers, NaN where missing; None for a category."""
+    position, apart = view
     numbers = look.columns[position].numbers
+    if numbers is None or not apart:
+        return numbers
+    if position not in look.apart:
+        given = np.add.reduceat(~np.isnan(numbers), look.bounds[:-1])
+        mean = np.add.reduceat(np.nan_to_num(numbers), look.bounds[:-1]) / np.maximum(given, 1)
+        look.apart[position] = numbers - np.repeat(mean, np.diff(look.bounds))
+    return look.apart[position]
+
+
+def _edges(look: Look, view: _View, rows: "Whole") -> "Floats":
+    numbers = _numbers_of(look, view)
     if numbers is None:
         return np.zeros(0)
     given = numbers[rows]
@@ -287,13 +314,14 @@ def _edges(look: Look, position: int, rows: "Whole") -> "Floats":
     return np.unique(given[at]) if len(given) else np.zeros(0)
 
 
-def _binned(look: Look, position: int, rows: "Whole", edges: "Floats") -> "Whole":
+def _binned(look: Look, view: _View, rows: "Whole", edges: "Floats") -> "Whole":
     """Give each row the number of its bin; 0 is missing."""
-    column = look.columns[position]
-    if column.numbers is None:
-        return np.asarray(np.minimum(column.codes[rows] + 1, 500))
-    bins = 1 + np.searchsorted(edges, column.numbers[rows], side="right")
-    bins[np.isnan(column.numbers[rows])] = 0
+    numbers = _numbers_of(look, view)
+    if numbers is None:
+        return np.asarray(np.minimum(look.columns[view[0]].codes[rows] + 1, 500))
+    given = numbers[rows]
+    bins = 1 + np.searchsorted(edges, given, side="right")
+    bins[np.isnan(given)] = 0
     return np.asarray(bins)
 
 

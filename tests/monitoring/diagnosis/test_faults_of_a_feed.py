@@ -184,6 +184,22 @@ def test_a_fault_is_found_by_its_name_and_column(feed, spoil, fault, column):
     assert any(character.isdigit() for character in found.evidence)
 
 
+def test_labels_that_follow_how_a_number_stands_within_its_day_are_found_reversed(feed):
+    rng = np.random.default_rng(5)
+    within = rng.normal(0, 1, len(feed))
+    levels = np.repeat(rng.normal(0, 30, DAYS), 48)  # so that no level says much of a label
+    feed["temp"] = np.round(levels + within, 1)
+    feed["y"] = np.where(within + rng.normal(0, 0.7, len(feed)) > 0, "up", "down")
+    binary = pipeline_of(task="binary")
+    clean = faults_of(feed, binary)
+    feed.loc[bad_day(feed), "y"] = feed["y"].map({"up": "down", "down": "up"})
+
+    found = only(faults_of(feed, binary))
+
+    assert clean == ()
+    assert (found.fault, found.column, found.rows) == ("labels_broken", "y", 48)
+
+
 def test_a_clean_feed_holds_no_fault(feed):
     assert faults_of(feed) == ()
 

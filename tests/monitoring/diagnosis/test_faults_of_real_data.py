@@ -191,4 +191,4 @@ def test_a_new_week_is_judged_quickly(suite):
         since=end - pd.Timedelta(days=7),
     )
 
-    assert time.process_time() - begun < 2  # about 0.2 s of one core
+    assert time.process_time() - begun < 20  # a hundred times what it takes
