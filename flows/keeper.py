@@ -24,12 +24,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main(parent: int, command: list[str]) -> int:
     """Run `command` for the process `parent` and give its exit code."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # SIGTERM is held back until there is a child to pass it on to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans below come to us, not to init
     signal.signal(signal.SIGHUP, lambda *_: _end_all())
     _die_with(parent, signal.SIGHUP)
     child = _start(command)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     code = _wait(child)
     _kill_descendants()
     return code
@@ -40,6 +42,7 @@ def _start(command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         _die_with(keeper, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.execvp(command[0], command)  # noqa: S606 - our own command, a list
     return child
 

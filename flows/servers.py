@@ -31,6 +31,7 @@ Progress = Callable[[str], None]
 
 _SERVER_PATIENCE = 90.0  # seconds; a first start migrates a new database: 8 s when not busy
 _SERVED_PATIENCE = 60.0
+_NAMED_PATIENCE = 10.0  # a server that is there answers; one that is busy, a little later
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def _prefect(settings: Settings, port: int | None) -> _Server:
             log=settings.home / "prefect" / "server.log",
         )
         return _Server("Prefect server", url, f"{url}/health", child)
-    if not answers(f"{url}/health"):
+    if not answers(f"{url}/health", patience=_NAMED_PATIENCE):
         raise StoreUnreachableError(
             f"the Prefect server at {hide_password(url)} does not answer; start it, or take "
             "prefect_api_url out of driftwheel.toml to use one of our own"

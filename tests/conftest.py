@@ -6,14 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CLONE = Path(__file__).resolve().parents[1]
 SERVER = "postgresql://postgres@127.0.0.1:5432"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the markers; `--strict-markers` refuses any other."""
+    """Name the markers (`--strict-markers` refuses any other), and how Hypothesis draws.
+
+    The same examples each time, and none that fails because it took long: what passed passes
+    again. New ones are drawn with ``--hypothesis-profile=fresh``.
+    """
     config.addinivalue_line("markers", "slow: takes more than about 20 seconds; starts first")
+    settings.register_profile(
+        "fresh", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    )
+    settings.register_profile("same", settings.get_profile("fresh"), derandomize=True)
+    settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,22 +63,44 @@ def server():
     """Give a connection to the PostgreSQL server; skip, by name, where there is none."""
     psycopg = pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed")
     try:
-        connection = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=2)
+        connection = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=20)
     except psycopg.OperationalError as problem:
         pytest.skip(f"PostgreSQL: no server at {SERVER} ({str(problem).splitlines()[0]})")
     with connection:
         yield connection
 
 
-@pytest.fixture
-def postgres_url(server) -> Iterator[str]:
-    """Give the address of a database of the test's own; dropped afterwards."""
+@pytest.fixture(scope="session")
+def _database(server) -> Iterator[str]:
+    """Make one database for a worker: to drop one, the server first writes its disk."""
     name = f"driftwheel_test_{uuid.uuid4().hex[:12]}"
     server.execute(f"CREATE DATABASE {name}")
     try:
-        yield f"{SERVER}/{name}"
+        yield name
     finally:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(server, _database) -> Iterator[str]:
+    """Give the address of an empty database; emptied afterwards, and whoever is in it put out."""
+    import psycopg
+
+    url = f"{SERVER}/{_database}"
+    try:
+        yield url
+    finally:
+        still_in = (
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s"
+        )
+        server.execute(still_in, [_database])
+        with psycopg.connect(url, autocommit=True) as connection:
+            made = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'"
+            for (schema,) in connection.execute(made).fetchall():
+                connection.execute(
+                    psycopg.sql.SQL("DROP SCHEMA {} CASCADE").format(psycopg.sql.Identifier(schema))
+                )
+            connection.execute("CREATE SCHEMA public")
 
 
 @pytest.fixture

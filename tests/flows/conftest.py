@@ -1,4 +1,4 @@
-"""One real Prefect server for the whole test run, and homes with stand-in flows."""
+"""A real Prefect server, and homes with stand-in flows."""
 
 import json
 import os
@@ -13,12 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
-from filelock import FileLock
 
 from flows.servers import running
 from flows.settings import Settings
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0  # seconds: a wait that fails, not one that measures
 
 
 def until(look: Callable[[], Any], *, patience: float = _PATIENCE) -> Any:
@@ -40,33 +39,12 @@ def _until() -> Callable[..., Any]:
     return until
 
 
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
-    """Give the API of a Prefect server that all workers share; the first one starts it."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared if worker_id == "master" else shared.parent
-    users = shared / "prefect-users"
-    users.mkdir(exist_ok=True)
-    us = users / str(os.getpid())
-    us.touch()
-    with FileLock(shared / "prefect-server.lock"):
-        file = shared / "prefect-server.json"
-        if file.exists():
-            server = None
-        else:
-            home = shared / "prefect-home"
-            home.mkdir()
-            server = running(Settings(home=home), owner="tests", pipelines=(), mlflow=False)
-            file.write_text(json.dumps({"api": server.__enter__().api_url}), encoding="utf-8")
-    yield json.loads(file.read_text(encoding="utf-8"))["api"]
-    us.unlink()
-    if server is not None:
-        until(lambda: not _others(users), patience=280)
-        server.__exit__(None, None, None)
-
-
-def _others(users: Path) -> list[Path]:
-    return [user for user in users.iterdir() if psutil.pid_exists(int(user.name))]
+@pytest.fixture(scope="package")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the API of a Prefect server; each worker has its own, so none waits for another."""
+    settings = Settings(home=tmp_path_factory.mktemp("prefect"))
+    with running(settings, owner="tests", pipelines=(), mlflow=False) as servers:
+        yield servers.api_url
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,12 @@
 
 Reads orders from standard input, one JSON document a line, and answers each with a line::
 
-    {"home": …, "days": [63], "points": "mid-fit:2", "later": 120, "kill_after": null}
+    {"home": …, "days": [63], "points": "mid-fit:2", "later": 120, …}
     {"code": -9, "seconds": 1.4}
+
+``points`` are the failpoints at which to die, ``later`` the seconds by which the clock is on,
+``kill_after`` the seconds after which to be killed, ``events`` says whether somebody listens for
+events, ``carry`` whether what waits in the ledger is carried out.
 
 A child is forked for every order, so that what costs seconds, importing, is paid once. Nothing
 here may open a store before the fork: threads do not survive it.
@@ -53,31 +57,39 @@ seed: 3
 """
 
 WARM = (
+    "alembic.command",
+    "components.checks.schema",
+    "components.models.graph",
     "components.models.linear",
     "components.packages.fallbacks",
     "components.stores.lake",
+    "components.stores.ledger",
     "components.stores.registry",
+    "components.stores.sql",
     "evidently.legacy.calculations.stattests",
     "evidently.presets",
     "flows.events",
     "flows.nudging",
+    "flows.opening",
+    "flows.steps.diagnosing",
+    "flows.steps.everyday",
     "flows.steps.ingesting",
     "flows.steps.maintaining",
     "flows.steps.reconciling",
     "flows.steps.retraining",
-    "components.checks.schema",
-    "components.stores.sql",
-    "flows.steps.diagnosing",
     "flows.steps.scoring",
     "flows.steps.sinking",
     "flows.steps.watching",
     "mlflow.onnx",
-    "pandera.pandas",
-    "mlflow.store.model_registry.sqlalchemy_store",
-    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
     "monitoring.pages",
+    "pandera.backends.pandas.builtin_hypotheses",
+    "pandera.pandas",
+    "plotly.graph_objs",
     "prefect.client.orchestration",
     "sklearn.pipeline",
+    "sqlalchemy.dialects.sqlite",
 )
 """Modules that are costly to import and that the steps will need."""
 
@@ -125,6 +137,8 @@ def play(order: dict[str, Any]) -> None:
             run = begin(day(number).to_pydatetime(), settings=settings)
             run.home.registry.mend_paths()
             _one_day(run, number, clock=lambda: wall_clock() + later, api=api)
+            if order["carry"]:
+                _carry(run, clock=lambda: wall_clock() + later)
 
 
 def _one_day(run: Any, number: float, *, clock: Callable[[], datetime], api: str) -> None:
@@ -139,6 +153,13 @@ def _one_day(run: Any, number: float, *, clock: Callable[[], datetime], api: str
     watched = everyday.monitor(home, pipeline, as_of=run.as_of, clock=clock)
     if api and watched.request is not None:
         _nudge(run, watched.request, api)
+
+
+def _carry(run: Any, *, clock: Callable[[], datetime]) -> None:
+    """Carry out what waits in the ledger."""
+    from flows.steps import everyday
+
+    home, pipeline = run.home, run.home.pipeline(NAME)
     everyday.reconcile(
         home,
         pipeline,

@@ -50,7 +50,7 @@ def ask(prefect_api: str) -> Callable[..., Any]:
     """Ask the server, past everything that is ours."""
 
     def post(kind: str, **chosen: Any) -> Any:
-        answer = httpx.post(f"{prefect_api}/{kind}/filter", json=chosen, timeout=20)
+        answer = httpx.post(f"{prefect_api}/{kind}/filter", json=chosen, timeout=60)
         return answer.raise_for_status().json()
 
     return post
@@ -146,9 +146,10 @@ def test_nothing_is_written_when_one_of_many_is_anothers(
     rides: Callable[..., Pipeline],
 ) -> None:
     pipeline = rides()
-    flow = httpx.post(f"{prefect_api}/flows/", json={"name": DEPLOYMENTS[-1].flow}).json()["id"]
+    name = {"name": DEPLOYMENTS[-1].flow}
+    flow = httpx.post(f"{prefect_api}/flows/", json=name, timeout=60).json()["id"]
     foreign = {"name": pipeline.name, "flow_id": flow, "tags": ["theirs"]}
-    httpx.post(f"{prefect_api}/deployments/", json=foreign).raise_for_status()
+    httpx.post(f"{prefect_api}/deployments/", json=foreign, timeout=60).raise_for_status()
     with pytest.raises(NotOursError, match=r"carries no driftwheel\.owner tag"):
         register(pipeline)
     assert list(deployments(pipeline.name)) == [DEPLOYMENTS[-1].flow]

@@ -39,7 +39,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,8 @@ class Stage:
 
     def play(self, home: Path, days: list[int], **more: Any) -> dict[str, Any]:
         """Play some days in a process of their own, and tell how it ended."""
-        order = {"points": "", "later": 0, "kill_after": None, "events": False, **more}
+        order = {"points": "", "later": 0, "kill_after": None, "events": False, "carry": True}
+        order |= more
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"home": str(home), "days": days, **order}) + "\n")
@@ -187,6 +188,14 @@ def turn(stage: Stage, first: Stretch, tmp_path_factory: pytest.TempPathFactory)
     ready = shutil.copytree(first.outcome["home"], folder / "ready")
     stage.finish(ready, [70])
     return stretch(stage, ready, shutil.copytree(ready, folder / "home"), [77])
+
+
+@pytest.fixture(scope="module")
+def asked(stage: Stage, turn: Stretch, tmp_path_factory: pytest.TempPathFactory) -> Stretch:
+    """Give the rest of that day: the retraining was asked for, nobody carried it out yet."""
+    home = shutil.copytree(turn.home, tmp_path_factory.mktemp("asked") / "home")
+    stage.finish(home, turn.days, carry=False)
+    return replace(turn, home=home)
 
 
 def stretch(stage: Stage, ready: Path, home: Path, days: list[int]) -> Stretch:
@@ -334,23 +343,23 @@ def test_killed_at_joint_after_joint_a_day_comes_to_the_same(
 
 
 def test_killed_at_joint_after_joint_a_retraining_comes_to_the_same(
-    stage: Stage, turn: Stretch, tmp_path: Path
+    stage: Stage, asked: Stretch, tmp_path: Path
 ) -> None:
-    kill_and_recover(stage, turn, tmp_path / "home", *BEFORE_A_VERSION)
+    kill_and_recover(stage, asked, tmp_path / "home", *BEFORE_A_VERSION)
 
 
 @pytest.mark.parametrize("point", ALONE)
 def test_killed_once_a_retraining_comes_to_the_same(
-    stage: Stage, turn: Stretch, tmp_path: Path, point: str
+    stage: Stage, asked: Stretch, tmp_path: Path, point: str
 ) -> None:
-    kill_and_recover(stage, turn, tmp_path / "home", point)
+    kill_and_recover(stage, asked, tmp_path / "home", point)
 
 
 def test_killed_again_while_it_recovers_a_retraining_comes_to_the_same(
-    stage: Stage, turn: Stretch, tmp_path: Path
+    stage: Stage, asked: Stretch, tmp_path: Path
 ) -> None:
     points = ("after-version:2", "after-gate-before-cas", "after-cas", "between-aliases")
-    kill_and_recover(stage, turn, tmp_path / "home", *points)
+    kill_and_recover(stage, asked, tmp_path / "home", *points)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
