@@ -161,6 +161,66 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
         answer("median", hourly(3), hourly(3))
 
 
+# --- of many -------------------------------------------------------------------------------------
+
+SHOPS = ("north", "south")
+
+
+def shops(count, *, delay="1h"):
+    """Give each shop a label an hour, those of the south 1000 above those of the north."""
+    both = [
+        hourly(count, delay=delay, label=np.arange(count) + 1000.0 * at).assign(shop=shop)
+        for at, shop in enumerate(SHOPS)
+    ]
+    rows = pd.concat(both).sort_values("event_time", kind="stable", ignore_index=True)
+    return rows.drop(index=rows.index[rows["shop"].eq("south") & (rows["label"] == 1002.0)])
+
+
+def of_shop(kind, rows, labels, **more):
+    given = {"task": "regression", "season": DAY, "known_by": None, "entity": "shop", **more}
+    return naive_answers(kind, rows, labels, **given).values
+
+
+@pytest.mark.parametrize("kind", ["last", "season"])
+def test_a_shop_is_answered_as_if_it_stood_alone(kind):
+    labels = shops(80, delay="3h")
+    answers = pd.Series(of_shop(kind, labels, labels), labels.index)
+    for shop in SHOPS:
+        alone = labels[labels["shop"] == shop]
+        informed = alone["event_time"] > START + 5 * HOUR
+        expected = answer(kind, alone, alone)[informed]
+        assert (answers[alone.index][informed] == expected).all()
+
+
+def test_no_shop_sees_a_label_of_its_own_that_was_unknown():
+    labels = shops(60, delay="5h")
+    answers = of_shop("last", labels, labels)
+    for row in (20, 71, 100):
+        asked = labels.iloc[[row]]
+        seen = labels[labels["known_time"] <= asked["event_time"].iloc[0]]
+        assert answers[row] == of_shop("last", asked, seen)[0]
+
+
+@pytest.mark.parametrize("who", ["east", None])
+def test_a_new_shop_gets_the_last_label_of_anybody(who):
+    labels = shops(10)
+    rows = pd.DataFrame({"event_time": [START + 20 * HOUR], "shop": [who]})
+
+    assert of_shop("season", rows, labels)[0] == 1009.0
+    assert of_shop("last", rows, labels[:0])[0] == 0.0
+
+
+def test_the_trust_in_a_guess_of_many_is_in_guesses_of_the_same_one():
+    labels = shops(100)
+    labels["label"] = labels["shop"].map({"north": "no", "south": "yes"})
+    given = {"task": "binary", "classes": ("no", "yes"), "season": DAY, "known_by": None}
+    of_each = naive_answers("last", labels, labels, entity="shop", **given)
+    mixed = naive_answers("last", labels, labels, **given)
+
+    assert (of_each.values[4:] == labels["label"][4:]).all()
+    assert of_each.probabilities[-1].max() > 0.95 > mixed.probabilities[-1].max()
+
+
 def best(rows, labels, kinds):
     return best_naive(
         rows, rows["label"], labels, kinds=kinds, task="regression", season=DAY, metric="mae"

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftwheel.trusting import _outcome, print_faults
+
 PIPELINE = """
 source: {path: rides.csv}
 time: at
@@ -102,10 +104,10 @@ def test_a_person_reads_what_is_wrong_and_what_to_do(say: Any) -> None:
     told = say("diagnose", "rides", "--as-of", THEN)
     assert told.code == 0
     assert "unit_changed" in told.out
-    assert "driftwheel resolve rides KEY --reingest" in " ".join(told.err.split())
+    assert "--accept (it is the new normal)" in " ".join(told.err.split())
     lines = told.out.splitlines()
     (line,) = [line for line in lines if "unit_changed" in line]
-    assert line.strip() == "unit_changed in heat, 24 rows, 2024-02-19"
+    assert line.strip() == "unit_changed in heat, 2024-02-19: 24 rows set aside"
     assert max(map(len, lines)) <= 80
     (fault,) = diagnosed(say)["faults"]
     ends = f"driftwheel resolve rides {fault['key']} --reingest|--accept|--discard --reason …"
@@ -129,3 +131,17 @@ def test_what_cannot_be_resolved_is_said_and_is_2(say: Any, words: Any, told: st
     done = say("resolve", "rides", *words)
     assert done.code == 2
     assert told in " ".join(done.err.split())
+
+
+def test_a_gap_concerns_no_rows_and_that_is_what_is_said(capsys: Any) -> None:
+    gap = {"fault": "missing_period", "column": "at", "rows": 0, "since": "2024-02-19T05:00:00"}
+    lacking = {**gap, "key": "df-1", "until": "2024-02-20T00:00:00", "evidence": "no row from 5"}
+    print_faults({"pipeline": "rides", "as_of": THEN, "faults": [lacking]})
+    said = capsys.readouterr().out
+    assert "missing_period in at, 2024-02-19: no rows arrived; nothing to set aside" in said
+    assert "0 rows" not in said
+    ended = {**gap, "state": "discarded"}
+    assert _outcome("rides", ended).endswith(
+        "has ended: no rows arrived, and none are asked for; those that still come count as any "
+        "others"
+    )

@@ -259,6 +259,10 @@ def test_once_a_fault_is_past_the_policy_judges_and_says_what_is_set_aside(polic
     assert verdict.action == action
     assert verdict.reason.endswith("38 rows of 2 data faults stay set aside")
     assert "set aside" not in asked_of(policy, Faults()).reason
+    gap = Fault(START, START + DAY, "missing_period", "at", "no row", 0)
+    assert "set aside" not in asked_of(policy, Faults(aside=(gap,))).reason
+    with_gap = Faults(aside=(OVER, BROKEN, gap))
+    assert asked_of(policy, with_gap).reason.endswith("38 rows of 2 data faults stay set aside")
 
 
 def test_a_training_that_was_put_off_is_made_up_for():

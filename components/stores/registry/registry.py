@@ -252,6 +252,11 @@ class Registry:
             fetched = files.download_artifacts(PACKAGE, str(to))
         return Path(fetched)
 
+    def place(self, uri: str) -> str:
+        """Say where the files of a package lie: a folder, or an address."""
+        with asking(f"say where {uri} lies", self.tracking_uri):
+            return str(self._logged_model(uri).artifact_location)
+
     def _logged_model(self, uri: str) -> Any:
         return self._client.get_logged_model(uri.removeprefix("models:/"))
 

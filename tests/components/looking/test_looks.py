@@ -100,6 +100,25 @@ def test_the_wait_for_labels_is_measured_and_one_before_the_event_is_noticed() -
     assert "10 rows (1.0%) have no label" in said(found, "no label")
 
 
+def test_a_label_filled_in_later_without_a_time_of_its_own_is_noticed() -> None:
+    frame = world()
+    frame.loc[990:, "y"] = None
+    told = said(look_at(frame), "written into its row later")
+    assert "counts as known 1 hour after the event" in told
+    assert "--updated COL or --label-time COL" in told
+    frame["changed"] = frame["at"]
+    for roles in (Roles("at", "y", updated="changed"), Roles("at", "y", label_time="changed")):
+        assert said(look_at(frame, roles), "written into its row later") == ""
+    assert said(look_at(world()), "written into its row later") == ""
+
+
+def test_the_last_label_that_is_repeated_is_that_of_the_same_one() -> None:
+    frame = world().assign(who=np.tile(["a", "b"], 500))
+    frame["y"] = np.where(frame["who"] == "a", 0.0, 100.0) + frame["x"] / 100
+    assert "a strong rival" in said(look_at(frame, Roles("at", "y", entity="who")), "repeating")
+    assert said(look_at(frame), "repeating") == ""
+
+
 def test_ids_and_label_times_are_proposed_by_what_they_hold() -> None:
     frame = world().assign(order_id=lambda f: np.arange(len(f)), done=lambda f: f["at"])
     frame["born"] = frame["at"] - pd.Timedelta("1D")
