@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
+BEGUN = 1 / 12
+"""A period with a smaller share of the usual rows has only begun."""
+
 LEAST_PERIODS = 7
 """Clean periods that a reference needs before it judges anything."""
 
@@ -164,6 +167,13 @@ class Look:
         else:
             spoiled = 2 * np.count_nonzero(bad[:, :-1], axis=1) > self.target
         return low + np.flatnonzero(~spoiled)
+
+    def has_only_begun(self, period: int) -> bool:
+        """Say whether a period is the newest and holds few of the rows that a period has."""
+        if period < len(self.start) - 1 or period < LEAST_PERIODS:
+            return False
+        held = np.diff(self.bounds)
+        return bool(held[period] < BEGUN * np.median(held[int(self.first[period]) : period]))
 
     def before(self, period: int, column: int | None = None) -> int:
         """Say before which period the reference ends: that in which a fault began that stands.

@@ -38,7 +38,10 @@ def find_nulls(look: Look, period: int) -> list[Found]:
     """
     share = look.nulls[period]
     stands = look.begun[period] < period
-    suspects = np.flatnonzero((share >= np.where(stands, _STILL, _RISE))[:-1])
+    # A period that has only begun is judged with its next look: the first rows of a day are of
+    # one airport or one sensor, and miss what these miss.
+    needed = np.where(stands, _STILL, np.inf if look.has_only_begun(period) else _RISE)
+    suspects = np.flatnonzero((share >= needed)[:-1])
     found = []
     for position in suspects:
         past = look.nulls[look.clean(period, int(position)), position]

@@ -389,3 +389,14 @@ def test_no_quarantine_and_no_labels_is_no_fault(feed):
     assert (
         diagnose(records, labels[:0], empty_frame(quarantine_schema()), PIPELINE, as_of=END) == ()
     )
+
+
+def test_the_first_rows_of_a_day_are_no_fault_until_the_day_has_rows(feed):
+    later = [feed.assign(at=feed["at"] + pd.Timedelta(minutes=5 * step)) for step in range(6)]
+    dense = pd.concat(later).sort_values("at", ignore_index=True)
+    dense["id"] = np.arange(len(dense))
+    dense.loc[dense["at"] >= BAD, "wind"] = np.nan
+    missing = {hours: faults_of(dense, as_of=BAD + pd.Timedelta(hours=hours)) for hours in (1, 6)}
+
+    assert missing[1] == ()
+    assert [fault.column for fault in missing[6]] == ["wind"]
