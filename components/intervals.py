@@ -109,12 +109,13 @@ def metric_interval(
     block: timedelta,
     level: float,
     weights: np.ndarray | None = None,
+    quantile: float | None = None,
 ) -> Interval:
     """Bound a metric of many rows, also one that is no mean, by leaving out stretches.
 
     Parameters
     ----------
-    metric, truth, answers, weights
+    metric, truth, answers, weights, quantile
         As for :func:`components.metrics.metric_value`.
     times, block, level
         As for :func:`mean_interval`.
@@ -123,9 +124,8 @@ def metric_interval(
 
     def without(left_out: np.ndarray) -> float:
         kept = ~left_out
-        given = None if answers.probabilities is None else answers.probabilities[kept]
-        left = Answers(answers.values[kept], given, answers.classes)
-        return metric_value(metric, truth[kept], left, None if weights is None else weights[kept])
+        weighed = None if weights is None else weights[kept]
+        return metric_value(metric, truth[kept], answers.take(kept), weighed, quantile=quantile)
 
     place, group = _blocks_of(times, block)
     return _jackknife(without, group[place], len(group), level)
