@@ -44,11 +44,25 @@ def had_a_chance(rows: pd.DataFrame, age: timedelta, *, until: pd.Timestamp) -> 
     return rows[rows[EVENT_TIME] <= until - age] if age > timedelta(0) else rows
 
 
-def in_window(rows: pd.DataFrame, window: Window, *, until: pd.Timestamp) -> pd.DataFrame:
-    """Keep the rows of the training window that ends at `until` (event time)."""
+def in_window(
+    rows: pd.DataFrame, window: Window, *, until: pd.Timestamp, least: int = 0
+) -> pd.DataFrame:
+    """Keep the rows of the training window that ends at `until` (event time).
+
+    Parameters
+    ----------
+    least : int
+        Where the window holds fewer rows than this, it is widened back until it holds them.
+
+    """
     if window.last is None:
         return rows
-    return rows[rows[EVENT_TIME] >= until - window.last]
+    times = rows[EVENT_TIME]
+    inside = times >= until - window.last
+    if inside.sum() >= least or rows.empty:
+        return rows[inside]
+    oldest: pd.Timestamp = times.nlargest(least).iloc[-1]
+    return rows[times >= oldest]
 
 
 def split_newest(

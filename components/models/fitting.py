@@ -1,17 +1,33 @@
 """From labelled rows to a fitted model, or to an error in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from components.answers import Answers
-from components.errors import DriftwheelError, NotEnoughHistoryError, TrainingError
-from components.models import estimator
-from components.models.contract import InputContract
-from components.models.protocol import Model, Target
+from components.errors import (
+    DriftwheelError,
+    InvalidInputError,
+    NotEnoughHistoryError,
+    TrainingError,
+)
+from components.models import FAMILIES, estimator
+from components.models.contract import Array, InputContract
+from components.models.protocol import (
+    Estimator,
+    Model,
+    Objective,
+    Resumable,
+    Target,
+    WarmEstimator,
+)
+from components.output import UNCHANGED, Output
+from components.pipelines.learning import Loss
 from components.pipelines.spec import Task
 
 # The fitted model answers so many of its own training rows before anybody relies on it.
@@ -38,6 +54,8 @@ class Fitted:
         The estimator's settings.
     seed : int
         The only source of chance.
+    output : Output
+        What turns raw answers into those to act on; by default they stay as they are.
 
     """
 
@@ -48,9 +66,10 @@ class Fitted:
     classes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    output: Output = UNCHANGED
 
     def predict(self, frame: pd.DataFrame) -> Answers:
-        """Answer rows.
+        """Answer rows: calibrated, decided and bounded as :attr:`output` says.
 
         Parameters
         ----------
@@ -58,6 +77,10 @@ class Fitted:
             Holds the contract's columns. Not modified; may be empty.
 
         """
+        return self.output.apply(self.raw(frame))
+
+    def raw(self, frame: pd.DataFrame) -> Answers:
+        """Answer rows as the model itself does: what an output is learnt from."""
         inputs = self.contract.prepare(frame)
         if frame.empty:
             return Answers.of_output(np.zeros((0, max(1, len(self.classes)))), self.classes)
@@ -73,6 +96,12 @@ def fit(
     task: Task,
     seed: int,
     params: Mapping[str, Any] | None = None,
+    loss: Loss | None = None,
+    quantile: float | None = None,
+    weights: pd.Series | None = None,
+    start: Model | None = None,
+    checkpoints: Path | None = None,
+    own: Estimator | None = None,
 ) -> Fitted:
     """Fit one family on labelled rows.
 
@@ -92,9 +121,21 @@ def fit(
         The same rows and seed give the same model, byte by byte.
     params : dict, optional
         Settings other than the family's defaults.
+    loss, quantile : optional
+        What a regression minimises, other than the family's own loss.
+    weights : Series of shape (n_rows,), optional
+        How much each row counts: finite, at least 0, not all 0.
+    start : Model, optional
+        An earlier model to go on from, for a family that can.
+    checkpoints : Path, optional
+        Where a fit that takes long keeps how far it has come; a family without ignores it.
+    own : Estimator, optional
+        What fits, where `family` is the name of a class of the user's own.
 
     Raises
     ------
+    InvalidInputError
+        If the family has no such setting or loss, or cannot go on from an earlier model.
     NotEnoughHistoryError
         If there are fewer than two rows.
     TrainingError
@@ -109,13 +150,21 @@ def fit(
         )
     if not contract.columns:
         raise TrainingError(f"need at least one feature column to fit {family}, got none")
-    learner = estimator(family, **(params or {}))
+    learner = own or estimator(family, **(params or {}))
+    learner = _able(learner, loss=loss, checkpoints=checkpoints)
     inputs = contract.prepare(frame)
     wanted, classes = _learnable(target, task=task)
+    fit_rows = learner.fit if start is None else _going_on(learner, start)
     try:
-        model = learner.fit(inputs, wanted, task=task, classes=classes, seed=seed)
-    except DriftwheelError:
-        raise
+        model = fit_rows(
+            inputs,
+            wanted,
+            objective=Objective(task, classes, loss, quantile),
+            seed=seed,
+            weights=None if weights is None else _weights(weights, len(frame)),
+        )
+    except (DriftwheelError, MemoryError):
+        raise  # what the search says of either is more than could be said here
     except Exception as problem:
         raise TrainingError(
             f"{family} could not be fitted on {len(frame)} rows: {type(problem).__name__}: "
@@ -124,6 +173,46 @@ def fit(
     fitted = Fitted(contract, model, family, task, classes, learner.settings(), seed)
     _refuse_nonsense(fitted, frame)
     return fitted
+
+
+def _able(learner: Estimator, *, loss: Loss | None, checkpoints: Path | None) -> Estimator:
+    """Refuse a loss that the family has not; give it a folder for checkpoints if it keeps any."""
+    if loss is not None and loss not in learner.losses:
+        able = [name for name in FAMILIES if loss in estimator(name).losses]
+        only = f"only {', '.join(learner.losses)}" if learner.losses else "nor any that is named"
+        raise InvalidInputError(
+            f"loss: {learner.family} cannot minimise {loss!r}, {only}. {', '.join(able)} can: name "
+            "one of them under candidates"
+        )
+    if checkpoints is not None and isinstance(learner, Resumable):
+        return learner.with_checkpoints(checkpoints)
+    return learner
+
+
+def _going_on(learner: Estimator, start: Model) -> Callable[..., Model]:
+    if not isinstance(learner, WarmEstimator):
+        able = [name for name in FAMILIES if isinstance(estimator(name), WarmEstimator)]
+        raise InvalidInputError(
+            f"{learner.family} cannot go on from an earlier model; {', '.join(able)} can"
+        )
+    return partial(learner.warm, start)
+
+
+def _weights(weights: pd.Series, rows: int) -> Array | None:
+    """Check weights, and bring their mean to 1 so that penalties keep their meaning.
+
+    None where all count the same: a forest draws rows otherwise as soon as it is given weights.
+    """
+    values = weights.to_numpy(dtype=np.float64, na_value=np.nan)
+    if len(values) != rows:
+        raise TrainingError(f"need a weight for each of {rows} rows, got {len(values)}")
+    wrong = int((~np.isfinite(values) | (values < 0)).sum())
+    if wrong or not values.any():
+        raise TrainingError(
+            f"need weights that are finite, at least 0 and not all 0, got {wrong} of {rows} that "
+            "are missing, infinite or below 0" + ("" if wrong else ", and all are 0")
+        )
+    return None if (values == values[0]).all() else np.asarray(values / values.mean())
 
 
 def _learnable(target: pd.Series, *, task: Task) -> tuple[Target, tuple[str, ...]]:
@@ -155,7 +244,7 @@ def _values(target: pd.Series) -> Target:
 
 
 def _refuse_nonsense(fitted: Fitted, frame: pd.DataFrame) -> None:
-    answers = fitted.predict(frame.iloc[:ROWS_TRIED])
+    answers = fitted.raw(frame.iloc[:ROWS_TRIED])
     numbers = answers.values if answers.probabilities is None else answers.probabilities
     wrong = int((~np.isfinite(numbers.astype(np.float64))).reshape(len(answers), -1).any(1).sum())
     if wrong:

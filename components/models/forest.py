@@ -11,12 +11,15 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
-from components.models.protocol import Target
+from components.models.protocol import Objective, Target
 from components.models.trees import Tree, draw_trees
+from components.pipelines.learning import Loss
 from components.pipelines.spec import Family, Task
 
 if TYPE_CHECKING:
     import onnx
+
+_CRITERION = {"squared": "squared_error", "absolute": "absolute_error", "poisson": "poisson"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,23 @@ class Forest:
     least_rows: int = 2
     share: float = 1.0
     family: ClassVar[Family] = "forest"
+    losses: ClassVar[tuple[Loss, ...]] = ("squared", "absolute", "poisson")
 
     def fit(
-        self, inputs: Inputs, target: Target, *, task: Task, classes: tuple[str, ...], seed: int
+        self,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
     ) -> "ForestModel":
         """Fit prepared rows."""
         encoding = Encoding.learn(inputs, target)
-        kind = RandomForestRegressor if task == "regression" else RandomForestClassifier
+        values = objective.task == "regression"
+        kind = RandomForestRegressor if values else RandomForestClassifier
         forest = kind(
+            criterion=_CRITERION[objective.loss or "squared"] if values else "gini",
             n_estimators=self.trees,
             max_leaf_nodes=self.leaves,
             min_samples_leaf=self.least_rows,
@@ -59,8 +71,9 @@ class Forest:
         imputer = SimpleImputer(strategy="median", keep_empty_features=True)
         chain = make_pipeline(imputer, forest)
         with _large_sums():
-            chain.fit(encoding.matrix(inputs), target)
-        return ForestModel(task, classes, encoding, chain)
+            last = chain.steps[-1][0]
+            chain.fit(encoding.matrix(inputs), target, **{f"{last}__sample_weight": weights})
+        return ForestModel(objective.task, objective.classes, encoding, chain)
 
     def settings(self) -> dict[str, Any]:
         """Name the settings and their values."""

@@ -1,7 +1,7 @@
 """scikit-learn's histogram gradient boosting."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -10,12 +10,16 @@ from threadpoolctl import threadpool_limits
 from components.models.boosting import Boosting
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
-from components.models.protocol import Target
+from components.models.protocol import Objective, Target
 from components.models.trees import Tree, boosted_model
+from components.pipelines.learning import Loss
 from components.pipelines.spec import Family, Task
 
 if TYPE_CHECKING:
     import onnx
+
+_KINDS = {True: HistGradientBoostingRegressor, False: HistGradientBoostingClassifier}
+_LOSSES = {"squared": "squared_error", "absolute": "absolute_error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +27,21 @@ class HistBoosting(Boosting):
     """Boost trees with scikit-learn, without early stopping."""
 
     family: ClassVar[Family] = "hist_boosting"
+    losses: ClassVar[tuple[Loss, ...]] = ("squared", "absolute", "poisson", "quantile")
 
     def fit(
-        self, inputs: Inputs, target: Target, *, task: Task, classes: tuple[str, ...], seed: int
+        self,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
     ) -> "HistBoostingModel":
         """Fit prepared rows."""
         encoding = Encoding.learn(inputs, target)
-        kind = (
-            HistGradientBoostingRegressor
-            if task == "regression"
-            else HistGradientBoostingClassifier
-        )
-        booster = kind(
+        booster = _KINDS[objective.task == "regression"](
+            **_loss(objective),
             max_iter=self.rounds,
             learning_rate=self.learning_rate,
             max_leaf_nodes=self.leaves,
@@ -47,8 +54,8 @@ class HistBoosting(Boosting):
         )
         # The order of a sum depends on the number of threads, and the last bits on the order.
         with threadpool_limits(limits=1):
-            booster.fit(_with_something(encoding.matrix(inputs)), target)
-        return HistBoostingModel(task, classes, encoding, booster)
+            booster.fit(_with_something(encoding.matrix(inputs)), target, sample_weight=weights)
+        return HistBoostingModel(objective.task, objective.classes, encoding, booster)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +85,15 @@ class HistBoostingModel:
             for score, predictor in enumerate(a_round)
         ]
         base = np.ravel(self.booster._baseline_prediction)  # noqa: SLF001 - as above
-        return boosted_model(trees, self.encoding, classes=self.classes, base=base)
+        logs = getattr(self.booster, "loss", "") == "poisson"
+        return boosted_model(trees, self.encoding, classes=self.classes, base=base, logs=logs)
+
+
+def _loss(objective: Objective) -> dict[str, Any]:
+    if objective.loss is None:
+        return {}
+    loss = {"loss": _LOSSES.get(objective.loss, objective.loss)}
+    return loss | ({"quantile": objective.quantile} if objective.loss == "quantile" else {})
 
 
 def _with_something(matrix: Array) -> Array:

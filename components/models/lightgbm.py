@@ -10,18 +10,16 @@ import numpy as np
 from components.models.boosting import Boosting
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
-from components.models.protocol import Target
+from components.models.protocol import Model, Objective, Target
 from components.models.trees import Tree, boosted_model
+from components.models.warming import same_kind
+from components.pipelines.learning import Loss
 from components.pipelines.spec import Family, Task
 
 if TYPE_CHECKING:
     import onnx
 
-_OBJECTIVE: dict[Task, str] = {
-    "regression": "regression",
-    "binary": "binary",
-    "multiclass": "multiclass",
-}
+_OBJECTIVE = {"squared": "regression", "absolute": "regression_l1"}
 # Bits of `decision_type` in LightGBM's text: bit 1, NaN goes left; bits 2-3, what is missing.
 _NAN_LEFT = 0b0010
 _MISSING_KIND = 0b1100
@@ -33,26 +31,55 @@ class LightGBM(Boosting):
     """Boost trees with LightGBM, on one thread and with its exact repeatable sums."""
 
     family: ClassVar[Family] = "lightgbm"
+    losses: ClassVar[tuple[Loss, ...]] = ("squared", "absolute", "poisson", "quantile")
 
     def fit(
-        self, inputs: Inputs, target: Target, *, task: Task, classes: tuple[str, ...], seed: int
+        self,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
     ) -> "LightGBMModel":
         """Fit prepared rows."""
         encoding = Encoding.learn(inputs, target)
-        rows = lightgbm.Dataset(
-            encoding.matrix(inputs).astype(np.float64),
-            label=target,
-            params={"verbosity": -1, "feature_pre_filter": False},
-        )
+        rows = _dataset(encoding, inputs, target, weights)
         booster = lightgbm.train(
-            self._parameters(task, len(classes), seed), rows, num_boost_round=self.rounds
+            self._parameters(objective, seed), rows, num_boost_round=self.rounds
         )
-        return LightGBMModel(task, classes, encoding, booster.model_to_string())
+        return LightGBMModel(objective.task, objective.classes, encoding, booster.model_to_string())
 
-    def _parameters(self, task: Task, classes: int, seed: int) -> dict[str, Any]:
-        return {
-            "objective": _OBJECTIVE[task],
-            "num_class": classes if task == "multiclass" else 1,
+    def warm(
+        self,
+        model: Model,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
+    ) -> "LightGBMModel":
+        """Add half as many trees as a fit has to those of an earlier model."""
+        before = same_kind(model, LightGBMModel, inputs, objective)
+        rows = _dataset(before.encoding, inputs, target, weights)
+        booster = lightgbm.train(
+            self._parameters(objective, seed),
+            rows,
+            num_boost_round=max(1, self.rounds // 2),
+            init_model=lightgbm.Booster(model_str=before.text),
+        )
+        return LightGBMModel(
+            objective.task, objective.classes, before.encoding, booster.model_to_string()
+        )
+
+    def _parameters(self, objective: Objective, seed: int) -> dict[str, Any]:
+        many = objective.task == "multiclass"
+        loss = objective.loss or "squared"
+        quantile = {"alpha": objective.quantile} if loss == "quantile" else {}
+        return quantile | {
+            "objective": _OBJECTIVE.get(loss, loss) if not objective.classes else objective.task,
+            "num_class": len(objective.classes) if many else 1,
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.least_rows,
@@ -90,7 +117,22 @@ class LightGBMModel:
             for number, lines in enumerate(_tree_texts(self.text))
         ]
         # LightGBM adds what it starts from to the leaves of the first tree.
-        return boosted_model(trees, self.encoding, classes=self.classes, base=np.zeros(scores))
+        logs = "\nobjective=poisson" in self.text
+        base = np.zeros(scores)
+        return boosted_model(trees, self.encoding, classes=self.classes, base=base, logs=logs)
+
+
+def _dataset(
+    encoding: Encoding, inputs: Inputs, target: Target, weights: Array | None
+) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        encoding.matrix(inputs).astype(np.float64),
+        label=target,
+        weight=weights,
+        # An earlier model that is gone on from first answers the rows as they were given.
+        free_raw_data=False,
+        params={"verbosity": -1, "feature_pre_filter": False},
+    )
 
 
 @lru_cache(maxsize=8)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import HuberRegressor, LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
-from components.models.protocol import Target
+from components.models.protocol import Objective, Target
+from components.pipelines.learning import Loss
 from components.pipelines.spec import Family, Task
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Fit ridge (values) or logistic (classes) regression.
+    """Fit ridge regression or, where outliers are to count less, Huber's; classes by the logistic.
 
     Parameters
     ----------
@@ -36,9 +37,16 @@ class Linear:
 
     strength: float = 1.0
     family: ClassVar[Family] = "linear"
+    losses: ClassVar[tuple[Loss, ...]] = ("squared", "huber")
 
     def fit(
-        self, inputs: Inputs, target: Target, *, task: Task, classes: tuple[str, ...], seed: int
+        self,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
     ) -> "LinearModel":
         """Fit prepared rows; nothing here is left to chance, whatever the seed."""
         del seed
@@ -49,21 +57,24 @@ class Linear:
             # A column that held nothing keeps its place, as 0.
             SimpleImputer(strategy="median", keep_empty_features=True),
             StandardScaler(),
-            self._last(task),
+            self._last(objective),
         )
         # The order of a sum depends on the number of threads, and the last bits on the order.
         with threadpool_limits(limits=1), warnings.catch_warnings():
             # Two hundred rounds may stop short of the optimum: still an answer for the gate.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            chain.fit(reach.hold(rows), target)
-        return LinearModel(task, classes, encoding, reach, chain)
+            last = chain.steps[-1][0]
+            chain.fit(reach.hold(rows), target, **{f"{last}__sample_weight": weights})
+        return LinearModel(objective.task, objective.classes, encoding, reach, chain)
 
     def settings(self) -> dict[str, Any]:
         """Name the settings and their values."""
         return asdict(self)
 
-    def _last(self, task: Task) -> Ridge | LogisticRegression:
-        if task == "regression":
+    def _last(self, objective: Objective) -> Ridge | HuberRegressor | LogisticRegression:
+        if objective.loss == "huber":
+            return HuberRegressor(alpha=1e-4 * self.strength, max_iter=500)
+        if objective.task == "regression":
             return Ridge(alpha=self.strength, solver="cholesky")
         return LogisticRegression(C=1.0 / self.strength, max_iter=200, tol=1e-3)
 

@@ -5,7 +5,8 @@ in double so that its graph answers the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from components.models.bins import Bins
 from components.models.contract import Array, Inputs
 from components.models.encoding import Encoding
-from components.models.protocol import Target
+from components.models.protocol import Model, Objective, Target
+from components.models.warming import same_kind
+from components.pipelines.learning import Loss
 from components.pipelines.spec import Family, Task
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class Network:
         Passes without a gain on the rows kept aside before it stops.
     decay : float
         Of the weights.
+    checkpoints : Path, optional
+        Where a fit keeps how far it has come, to go on from there after a kill.
 
     """
 
@@ -46,34 +51,84 @@ class Network:
     epochs: int = 40
     patience: int = 10
     decay: float = 0.01
+    checkpoints: Path | None = None
     family: ClassVar[Family] = "network"
+    losses: ClassVar[tuple[Loss, ...]] = ("huber", "squared", "absolute", "quantile")
 
     def fit(
-        self, inputs: Inputs, target: Target, *, task: Task, classes: tuple[str, ...], seed: int
+        self,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
     ) -> "NetworkModel":
         """Fit prepared rows."""
+        encoding = Encoding.learn(inputs, target)
+        numbers = encoding.matrix(inputs)[:, : len(encoding.numbers)]
+        scale = Scale.learn(target) if objective.task == "regression" else Scale()
+        blank = NetworkModel(
+            objective.task, objective.classes, encoding, Bins.learn(numbers), Layers(), scale
+        )
+        return self._train(blank, inputs, target, objective, seed, weights)
+
+    def warm(
+        self,
+        model: Model,
+        inputs: Inputs,
+        target: Target,
+        *,
+        objective: Objective,
+        seed: int,
+        weights: Array | None = None,
+    ) -> "NetworkModel":
+        """Go on from an earlier network's weights, at a third of the learning rate.
+
+        Its bins and the unit of its scores are kept, for its weights mean nothing without.
+        """
+        before = same_kind(model, NetworkModel, inputs, objective)
+        hidden = before.layers.weights[0].shape[1]
+        slower = replace(self, hidden=hidden, learning_rate=self.learning_rate / 3)
+        return slower._train(before, inputs, target, objective, seed, weights)  # noqa: SLF001 - its own
+
+    def with_checkpoints(self, folder: Path) -> Self:
+        """Keep in a folder how far a fit has come."""
+        return replace(self, checkpoints=folder)
+
+    def _train(
+        self,
+        before: "NetworkModel",
+        inputs: Inputs,
+        target: Target,
+        objective: Objective,
+        seed: int,
+        weights: Array | None,
+    ) -> "NetworkModel":
+        """Train the layers of a model that holds all but them, or earlier ones to go on from."""
         from components.models.perceptron import Schedule, train_layers
 
-        encoding = Encoding.learn(inputs, target)
+        encoding = before.encoding
         matrix = encoding.matrix(inputs)
-        bins = Bins.learn(matrix[:, : len(encoding.numbers)])
-        scale = Scale.learn(target) if task == "regression" else Scale()
         layers = train_layers(
-            bins.spread(matrix[:, : len(encoding.numbers)]),
+            before.bins.spread(matrix[:, : len(encoding.numbers)]),
             matrix[:, len(encoding.numbers) :].astype(np.int64),
-            scale.in_units(target) if task == "regression" else target,
+            before.scale.in_units(target) if objective.task == "regression" else target,
             words=[len(words) + 1 for _, words in encoding.words],
-            scores=len(classes) if task == "multiclass" else 1,
-            task=task,
+            scores=len(objective.classes) if objective.task == "multiclass" else 1,
+            objective=objective,
             hidden=self.hidden,
             schedule=Schedule(self.learning_rate, self.epochs, self.patience, self.decay),
             seed=seed,
+            weights=weights,
+            start=before.layers if before.layers.weights else None,
+            checkpoints=self.checkpoints,
         )
-        return NetworkModel(task, classes, encoding, bins, layers, scale)
+        return replace(before, layers=layers)
 
     def settings(self) -> dict[str, Any]:
-        """Name the settings and their values."""
-        return asdict(self)
+        """Name the settings and their values; where checkpoints lie changes no answer."""
+        return {name: value for name, value in asdict(self).items() if name != "checkpoints"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,12 @@ def draw_trees(
 
 
 def boosted_model(
-    trees: Sequence[Tree], encoding: "Encoding", *, classes: tuple[str, ...], base: Array
+    trees: Sequence[Tree],
+    encoding: "Encoding",
+    *,
+    classes: tuple[str, ...],
+    base: Array,
+    logs: bool = False,
 ) -> "onnx.ModelProto":
     """Write boosted trees as a graph: their sum is the value, or the classes' scores.
 
@@ -100,6 +105,8 @@ def boosted_model(
         Empty for a regression; two classes have one score, k have k.
     base : ndarray of shape (n_scores,)
         What the sums start from.
+    logs : bool
+        A regression's sums are the logarithms of its values.
 
     """
     from components.models.graph import Graph
@@ -108,7 +115,7 @@ def boosted_model(
     matrix = encoding.draw_matrix(graph)
     sums = graph.widen(draw_trees(trees, graph, matrix, scores=len(base), base=base))
     if not classes:
-        return graph.value_model(sums)
+        return graph.value_model(graph.add("Exp", sums) if logs else sums)
     probabilities = graph.probabilities(sums, classes=len(classes))
     return graph.probability_model(probabilities, classes=len(classes))
 

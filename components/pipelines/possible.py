@@ -1,8 +1,13 @@
 """What the parts of a pipeline file may ask of each other."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from components.pipelines.data import Column, History
+from components.pipelines.spelling import nearest
+
+if TYPE_CHECKING:
+    from components.pipelines.spec import Pipeline
 
 NUMBERS_ONLY = frozenset({"wasserstein", "ks"})
 """Drift methods that compare numbers by their order; a category has none."""
@@ -59,3 +64,74 @@ def _impossible(
     if columns[feature.of].kind == "category":
         return f"history: {feature.of} is a category and has no {feature.take}"
     return ""
+
+
+_OF_CLASSES = frozenset({"roc_auc", "pr_auc", "accuracy", "log_loss"})
+_OF_TWO = frozenset({"precision", "recall", "f1"})
+_OF_NUMBERS = frozenset({"mae", "rmse", "pinball"})
+
+
+def impossible_learning(pipeline: "Pipeline", families: Sequence[str]) -> str:
+    """Say why a model cannot be learnt or judged so; empty when it can.
+
+    Parameters
+    ----------
+    families : sequence of str
+        Those that are built in; others must be listed under ``trusted``.
+
+    """
+    clash = sorted(set(pipeline.trusted) & set(families))
+    if clash:
+        return f"trusted must not take the name of what is built in: {', '.join(clash)}"
+    known = {*families, *pipeline.trusted}
+    strange = sorted(set(pipeline.candidates) - known)
+    if strange:
+        return (
+            f"candidates must be built in or listed under trusted. Got {strange[0]!r}"
+            f"{nearest(strange[0], known) or '.'} Known: {', '.join(sorted(known))}"
+        )
+    return unkept_cuts(pipeline) or _not_for_the_task(pipeline)
+
+
+def unkept_cuts(pipeline: "Pipeline") -> str:
+    """Say which slice or sensitive column no record keeps; empty while `columns` is."""
+    if not pipeline.columns:
+        return ""
+    known = {*pipeline.columns, *(feature.name for feature in pipeline.history)}
+    known |= {pipeline.entity} if pipeline.entity else set()
+    for field in ("slices", "sensitive"):
+        for name in getattr(pipeline, field):
+            if name not in known:
+                return (
+                    f"{field} must name features or the entity: of other columns no record keeps "
+                    f"the value. Got {name!r}{nearest(name, known) or '.'} "
+                    f"Known: {', '.join(sorted(known))}"
+                )
+    return ""
+
+
+def _not_for_the_task(pipeline: "Pipeline") -> str:
+    task, metric = pipeline.task, pipeline.metric
+    classes = task in {"binary", "multiclass"}
+    quantile = pipeline.loss == "quantile" or metric == "pinball"
+    wrong = {
+        f"metric: {metric} judges classes, and this is a regression; use mae or rmse": (
+            task == "regression" and metric in _OF_CLASSES | _OF_TWO
+        ),
+        f"metric: {metric} judges numbers, and the target holds classes; use log_loss": (
+            classes and metric in _OF_NUMBERS
+        ),
+        f"metric: {metric} is of two classes; use accuracy or log_loss": (
+            task == "multiclass" and metric in _OF_TWO
+        ),
+        f"decision is about two classes; the task is {task}": (
+            task in {"regression", "multiclass"} and pipeline.decision is not None
+        ),
+        "quantile goes with loss: quantile or metric: pinball, and they need it": (
+            quantile != (pipeline.quantile is not None)
+        ),
+        f"loss: {pipeline.loss} is for regressions; classes are learnt by log loss": (
+            classes and pipeline.loss is not None
+        ),
+    }
+    return next((words for words, applies in wrong.items() if applies), "")

@@ -1,8 +1,7 @@
 """Read a pipeline file, and say in words what is wrong with it."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from components.errors import PipelineFileError, UnknownPipelineError
 from components.pipelines.spec import Pipeline
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known spelling, as the end of a sentence; empty when none is near.
-
-    >>> nearest("bikshare", ["bikeshare", "elec2"])
-    '; did you mean bikeshare?'
-    """
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
+from components.pipelines.spelling import nearest
 
 
 def find_pipeline(name: str, folders: Sequence[Path]) -> Path:

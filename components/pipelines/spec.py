@@ -6,7 +6,7 @@ them and turns their complaints into words.
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     Field,
@@ -26,37 +26,74 @@ from components.pipelines.data import (
     Span,
 )
 from components.pipelines.durations import write_duration
-from components.pipelines.possible import NUMBERS_ONLY, impossible_history
+from components.pipelines.learning import (
+    Calibration,
+    Decision,
+    Gate,
+    Intervals,
+    Loss,
+    Search,
+    Share,
+    Trusted,
+    Weights,
+)
+from components.pipelines.possible import (
+    NUMBERS_ONLY,
+    impossible_history,
+    impossible_learning,
+)
 
 Task = Literal["regression", "binary", "multiclass"]
 Family = Literal["linear", "forest", "hist_boosting", "lightgbm", "network"]
+Metric = Literal[
+    "mae",
+    "rmse",
+    "pinball",
+    "roc_auc",
+    "pr_auc",
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "log_loss",
+]
 NaiveKind = Literal["last", "season", "mean", "majority"]
 DriftMethod = Literal["wasserstein", "jensenshannon", "psi", "ks", "hellinger"]
 FlowName = Literal["ingest", "train", "score", "monitor", "reconcile", "maintain"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # Lower is better for every metric but these.
-HIGHER_IS_BETTER = frozenset({"roc_auc", "accuracy"})
+HIGHER_IS_BETTER = frozenset({"roc_auc", "pr_auc", "accuracy", "precision", "recall", "f1"})
 DEFAULT_METRIC = {"regression": "mae", "binary": "roc_auc", "multiclass": "log_loss"}
 
 
 class Window(Section):
-    """Which history a model is trained on: everything, or the newest stretch."""
+    """Which history a model is trained on: everything, the newest stretch, or since a change.
+
+    `since_change`: since the loss of a small model last changed for good, found anew at every
+    fit; all history where no change is found.
+    """
 
     last: Span | None = None
+    since_change: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: object) -> object:
         if given == "all":
             return {}
+        if given == "since change":
+            return {"since_change": True}
         if isinstance(given, str) and given.startswith("last "):
             return {"last": given.removeprefix("last ")}
         if isinstance(given, dict):
             return given
-        raise ValueError(f"must be 'all' or, for example, 'last 90d'. Got {given!r}")
+        raise ValueError(
+            f"must be 'all', 'since change' or, for example, 'last 90d'. Got {given!r}"
+        )
 
     def __str__(self) -> str:
+        if self.since_change:
+            return "since change"
         return "all" if self.last is None else f"last {write_duration(self.last)}"
 
 
@@ -65,14 +102,6 @@ class Holdout(Section):
 
     least_rows: Annotated[int, Field(ge=2)] = 200
     most: Span = timedelta(days=14)
-
-
-class Gate(Section):
-    """What a challenger must show: a gain above `margin`, a fraction of the champion's loss."""
-
-    margin: Fraction = 0.01
-    level: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    block: Span = timedelta(days=1)
 
 
 class DriftTest(Section):
@@ -155,10 +184,20 @@ class Pipeline(Section):
     diagnosis: Diagnosis = Diagnosis()
     sink: Sink | None = None
     retain: Span | None = None
-    candidates: tuple[Family, ...] = ("linear", "lightgbm")
+    candidates: tuple[str, ...] = ("linear", "lightgbm")
+    trusted: dict[str, Trusted] = Field(default_factory=dict)
     windows: tuple[Window, ...] = (Window(),)
-    search: Literal["first", "always"] = "first"
-    metric: Literal["mae", "rmse", "roc_auc", "accuracy", "log_loss"] | None = None
+    least_train_rows: Annotated[int, Field(ge=10)] = 100
+    search: Search = Search()
+    loss: Loss | None = None
+    quantile: Share | None = None
+    weights: Weights | None = None
+    metric: Metric | None = None
+    decision: Decision | None = None
+    intervals: Intervals | None = None
+    calibration: Calibration = "auto"
+    slices: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
     naive: tuple[NaiveKind, ...] = ()
     season: Span = timedelta(days=7)
     first_train: datetime | None = None
@@ -167,6 +206,8 @@ class Pipeline(Section):
     monitor: Monitor = Monitor()
     policy: Policy = Policy()
     max_age: Duration | None = None
+    mode: Literal["auto", "propose", "watch"] = "auto"
+    approvers: tuple[str, ...] = ()
     schedule: dict[FlowName, str | None] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     file: Path = Field(default=Path(), exclude=True)
@@ -188,6 +229,9 @@ class Pipeline(Section):
     def _something_to_fit(self) -> Self:
         if not (self.candidates and self.windows):
             raise ValueError("candidates and windows must each name at least one. Got none")
+        problem = impossible_learning(self, get_args(Family))
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

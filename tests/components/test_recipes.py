@@ -1,8 +1,6 @@
-"""What is fitted, and how it is chosen."""
+"""What is fitted, and on which rows."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,11 @@ import pandas as pd
 import pytest
 
 from components import recipes
-from components.errors import NotEnoughHistoryError, TrainingError
+from components.errors import InvalidInputError, NotEnoughHistoryError, TrainingError
 from components.maturity import fair_age_of
 from components.pipelines import Pipeline, Window
-from components.recipes import Recipe, fit_recipe, search_recipe, training_rows
+from components.recipes import Recipe, fit_recipe, row_weights, training_rows
+from components.search import search_recipe
 
 START = pd.Timestamp("2024-01-01", tz="UTC")
 DAYS = 60
@@ -42,93 +41,14 @@ def pipeline(**fields: Any) -> Pipeline:
         "columns": {"heat": "number"},
         "candidates": ["linear"],
         "holdout": {"least_rows": 20, "most": "7d"},
+        "least_train_rows": 20,
     }
     return Pipeline.model_validate({**given, **fields})
 
 
-@pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every family but the linear one fail."""
-    real = recipes.fit
-
-    def fit(*given: Any, family: str, **more: Any) -> Any:
-        if family != "linear":
-            raise TrainingError(f"{family} has no luck")
-        return real(*given, family=family, **more)
-
-    monkeypatch.setattr(recipes, "fit", fit)
-
-
-def test_the_search_picks_the_window_that_does_better_on_later_rows(rows: pd.DataFrame) -> None:
-    spec = pipeline(windows=["all", "last 20d"])
-    found = search_recipe(rows, spec, as_of=NOW)
-    assert str(found.best) == "linear on last 20d"
-    losses = {str(trial.recipe): trial.loss for trial in found.trials}
-    assert losses["linear on last 20d"] < losses["linear on all"]
-    assert not any(trial.problem for trial in found.trials)
-
-
-def test_the_search_sees_no_label_that_was_unknown(rows: pd.DataFrame) -> None:
-    spec = pipeline(windows=["all", "last 20d"])
-    later = rows["known_time"] > NOW - timedelta(days=10)
-    spoilt = rows.assign(label=rows["label"].where(~later, 1e9))
-    honest = search_recipe(rows[~later], spec, as_of=NOW - timedelta(days=10))
-    spoilt_too = search_recipe(spoilt, spec, as_of=NOW - timedelta(days=10))
-    assert [t.loss for t in honest.trials] == [t.loss for t in spoilt_too.trials]
-
-
-def test_one_recipe_needs_no_search(rows: pd.DataFrame) -> None:
-    found = search_recipe(rows, pipeline(), as_of=NOW)
-    assert found.trials == ()
-    assert str(found.best) == "linear on all"
-
-
-@pytest.mark.usefixtures("broken")
-def test_a_candidate_that_fails_is_recorded_and_loses(rows: pd.DataFrame) -> None:
-    found = search_recipe(rows, pipeline(candidates=["forest", "linear"]), as_of=NOW)
-    assert found.best.family == "linear"
-    failed = found.trials[0]
-    assert (failed.recipe.family, failed.problem) == ("forest", "forest has no luck")
-    assert failed.loss == float("inf")
-
-
-@pytest.mark.usefixtures("broken")
-def test_when_all_fail_every_reason_is_given(rows: pd.DataFrame) -> None:
-    spec = pipeline(candidates=["forest", "lightgbm"])
-    with pytest.raises(TrainingError) as caught:
-        search_recipe(rows, spec, as_of=NOW)
-    assert "forest on all: forest has no luck" in str(caught.value)
-    assert "lightgbm on all: lightgbm has no luck" in str(caught.value)
-
-
-def test_a_window_without_enough_rows_loses_with_the_reason(rows: pd.DataFrame) -> None:
-    found = search_recipe(rows, pipeline(windows=["last 25h", "all"]), as_of=NOW)
-    assert str(found.best) == "linear on all"
-    assert "need at least 10 labelled rows" in found.trials[0].problem
-
-
-def test_no_trial_starts_after_the_time_is_up(rows: pd.DataFrame) -> None:
-    ticks: Iterator[int] = count(0, 10)
-    spec = pipeline(windows=["all", "last 20d", "last 10d"])
-    found = search_recipe(rows, spec, as_of=NOW, clock=lambda: next(ticks), seconds=25)
-    assert len(found.trials) == 1
-    assert found.best == found.trials[0].recipe
-
-
-def test_one_trial_is_made_however_little_time_there_is(rows: pd.DataFrame) -> None:
-    found = search_recipe(rows, pipeline(windows=["all", "last 9d"]), as_of=NOW, seconds=0.0)
-    assert len(found.trials) == 1
-
-
-def test_each_trial_is_told(rows: pd.DataFrame) -> None:
-    told: list[str] = []
-    search_recipe(rows, pipeline(windows=["all", "last 20d"]), as_of=NOW, told=told.append)
-    assert told == ["trying linear on all", "trying linear on last 20d"]
-
-
 def test_the_rows_of_a_fit_were_known_and_lie_in_its_window(rows: pd.DataFrame) -> None:
     until = START + timedelta(days=40)
-    seen = training_rows(rows, Recipe("linear", Window(last="10d")), until=until)
+    seen = training_rows(rows, Recipe("linear", Window(last="10d")), pipeline(), until=until)
     assert seen["event_time"].min() == until - timedelta(days=10)
     assert seen["known_time"].max() == until
 
@@ -160,8 +80,8 @@ def test_what_is_learnt_of_the_newest_rows_is_not_what_is_known_first(
         until = START + timedelta(days=number)
         age = fair_age_of(hurried, spec, as_of=until)
         assert age == timedelta(hours=12)
-        biased.append(late_share(training_rows(hurried, recipe, until=until), until))
-        kept = training_rows(hurried, recipe, until=until, fair_age=age)
+        biased.append(late_share(training_rows(hurried, recipe, spec, until=until), until))
+        kept = training_rows(hurried, recipe, spec, until=until, fair_age=age)
         fair.append(late_share(kept, until))
     assert np.mean(biased) < 0.12
     assert np.mean(fair) == pytest.approx(1 / 3, abs=0.05)
@@ -170,7 +90,9 @@ def test_what_is_learnt_of_the_newest_rows_is_not_what_is_known_first(
 def test_a_fit_leaves_out_what_had_no_fair_chance_by_itself(
     hurried: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = pipeline(label_delay=None, label_time="told", windows=["all", "last 20d"])
+    spec = pipeline(
+        label_delay=None, label_time="told", windows=["all", "last 20d"], search={"trials": 1}
+    )
     seen = []
     real = recipes.fit
 
@@ -181,9 +103,10 @@ def test_a_fit_leaves_out_what_had_no_fair_chance_by_itself(
     monkeypatch.setattr(recipes, "fit", fit)
     fit_recipe(hurried, Recipe("linear", Window()), spec, until=NOW)
     assert hurried.loc[seen[-1], "event_time"].max() == NOW - timedelta(hours=12)
+    seen.clear()
     search_recipe(hurried, spec, as_of=NOW)
-    cut = NOW - spec.holdout.most
-    assert hurried.loc[seen[-1], "event_time"].max() == cut - timedelta(hours=12)
+    newest = max(hurried.loc[index, "event_time"].max() for index in seen)
+    assert newest == NOW - spec.holdout.most - timedelta(hours=12)
 
 
 def test_flights_of_the_last_hours_look_on_time_until_they_had_a_fair_chance(
@@ -205,7 +128,7 @@ def test_flights_of_the_last_hours_look_on_time_until_they_had_a_fair_chance(
         known = rows[rows["event_time"] > until - timedelta(days=30)]
         age = fair_age_of(known, spec, as_of=until)
         for name, least in (("biased", timedelta(0)), ("fair", age)):
-            kept = training_rows(known, recipe, until=until, fair_age=least)
+            kept = training_rows(known, recipe, spec, until=until, fair_age=least)
             newest = until - max(least, timedelta(hours=1))
             since = newest - timedelta(hours=6)
             learnt = kept.loc[kept["event_time"] > since, "label"]
@@ -222,6 +145,95 @@ def test_too_few_rows_are_said_with_what_to_do(rows: pd.DataFrame) -> None:
 
 
 def test_a_recipe_is_read_back_from_plain_text() -> None:
-    for window in ("all", "last 90d"):
-        recipe = Recipe("lightgbm", Window.model_validate(window))
-        assert Recipe.from_dict(recipe.as_dict()) == recipe
+    for window in ("all", "last 90d", "since change"):
+        plain = Recipe("lightgbm", Window.model_validate(window))
+        rich = Recipe("lightgbm", plain.window, (("rounds", 300), ("leaves", 63)), ("b", "a"))
+        for recipe in (plain, rich):
+            assert Recipe.from_dict(recipe.as_dict()) == recipe
+
+
+def test_a_recipe_written_before_recipes_had_settings_is_read() -> None:
+    recipe = Recipe.from_dict({"family": "linear", "window": "all"})
+    assert recipe == Recipe("linear", Window())
+    assert recipe.as_dict() == {"family": "linear", "window": "all"}
+
+
+def test_the_order_of_settings_makes_no_other_recipe() -> None:
+    one = Recipe("lightgbm", Window(), (("leaves", 63), ("rounds", 300)), ("a", "b"))
+    assert one == Recipe("lightgbm", Window(), (("rounds", 300), ("leaves", 63)), ("b", "a"))
+    assert str(one) == "lightgbm on all (leaves 63, rounds 300), without a, b"
+
+
+def test_a_recipe_is_fitted_with_its_settings_and_without_what_it_drops(
+    rows: pd.DataFrame,
+) -> None:
+    spec = pipeline(columns={"heat": "number", "noise": "number"})
+    recipe = Recipe("linear", Window(), (("strength", 3.0),), ("noise",))
+    fitted = fit_recipe(rows.assign(noise=1.0), recipe, spec, until=NOW)
+    assert fitted.settings == {"strength": 3.0}
+    assert fitted.contract.names == ("heat",)
+
+
+def test_after_a_long_gap_a_short_window_reaches_back_for_rows(rows: pd.DataFrame) -> None:
+    spec, until = pipeline(least_train_rows=60), NOW + timedelta(days=40)
+    newest = rows.iloc[[-1]].assign(event_time=until - timedelta(days=2), known_time=until)
+    seen = training_rows(
+        pd.concat([rows, newest]), Recipe("linear", Window(last="20d")), spec, until=until
+    )
+    assert len(seen) == 60
+    assert seen["event_time"].max() == until - timedelta(days=2)
+
+
+def test_since_change_leaves_out_what_followed_another_rule(rows: pd.DataFrame) -> None:
+    spec = pipeline(least_train_rows=20)
+    recipe = Recipe("linear", Window(since_change=True))
+    oldest = training_rows(rows, recipe, spec, until=NOW)["event_time"].min()
+    assert abs(oldest - (START + timedelta(days=30))) <= timedelta(days=1)
+
+
+def test_weights_multiply_a_column_the_balance_of_classes_and_age(rows: pd.DataFrame) -> None:
+    spec = pipeline(
+        task="binary",
+        columns={"heat": "number", "riders": "number"},
+        weights={"column": "riders", "balanced": True, "half_life": "10d"},
+    )
+    some = pd.DataFrame(
+        {
+            "event_time": [START, START, START + timedelta(days=10)],
+            "riders": [1.0, 2.0, 4.0],
+            "label": ["yes", "no", "no"],
+        }
+    )
+    weights = row_weights(some, spec)
+    assert weights is not None
+    assert weights.tolist() == [1.0 / 1 / 2, 2.0 / 2 / 2, 4.0 / 2]
+    assert row_weights(rows, pipeline()) is None
+
+
+def test_rows_that_weigh_nothing_teach_nothing(rows: pd.DataFrame) -> None:
+    spec = pipeline(columns={"heat": "number", "told": "number"}, weights="told")
+    late = (rows["event_time"] >= START + timedelta(days=30)).astype(float)
+    weighed = fit_recipe(rows.assign(told=late), Recipe("linear", Window()), spec, until=NOW)
+    answers = weighed.predict(pd.DataFrame({"heat": [-1.0, 1.0], "told": [1.0, 1.0]})).values
+    np.testing.assert_allclose(answers, [60, 40], atol=1)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf], ids=repr)
+def test_weights_below_zero_or_without_end_are_refused(rows: pd.DataFrame, wrong: float) -> None:
+    spec = pipeline(columns={"heat": "number", "told": "number"}, weights="told")
+    told = rows.assign(told=[wrong] + [1.0] * (len(rows) - 1))
+    with pytest.raises(TrainingError, match="weights that are finite, at least 0 and not all 0"):
+        fit_recipe(told, Recipe("linear", Window()), spec, until=NOW)
+
+
+def test_a_column_of_weights_that_is_not_there_is_named(rows: pd.DataFrame) -> None:
+    with pytest.raises(TrainingError, match="'told', which the rows do not hold; known: heat"):
+        fit_recipe(rows, Recipe("linear", Window()), pipeline(weights="told"), until=NOW)
+
+
+def test_a_family_that_cannot_minimise_a_loss_names_those_that_can(rows: pd.DataFrame) -> None:
+    spec = pipeline(loss="quantile", quantile=0.9)
+    with pytest.raises(
+        InvalidInputError, match=r"linear cannot .*'quantile'.*hist_boosting, lightgbm, network can"
+    ):
+        fit_recipe(rows, Recipe("linear", Window()), spec, until=NOW)

@@ -261,6 +261,16 @@ def test_nothing_near_is_no_suggestion() -> None:
     assert nearest("xyz", ["bikeshare"]) == ""
 
 
+@pytest.mark.parametrize("field", ["slices", "sensitive"])
+def test_rows_are_cut_by_what_records_keep_only(write: Write, field: str) -> None:
+    columns = "columns: {heat: number}"
+    assert read_pipeline(write(columns, "entity: town", f"{field}: [heat, town]"))
+    said = complaint(write(columns, f"{field}: [heta]"))
+    assert f"{field} must name features or the entity" in said
+    assert "Got 'heta'; did you mean heat? Known: heat" in said
+    assert read_pipeline(write(f"{field}: [later]"))  # whose columns the data will tell
+
+
 @pytest.mark.parametrize(
     "line",
     [
