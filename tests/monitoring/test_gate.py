@@ -8,10 +8,11 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import binom
 
-from components.pipelines.spec import Gate
-from monitoring.gate import judge
+from components.pipelines.learning import Gate
+from monitoring.gate import judge, judge_not_worse
+from monitoring.limits import Beside, Pair
 
-GATES = 1_000
+GATES = 400
 
 
 def hours(count):
@@ -160,3 +161,87 @@ def test_the_same_rows_give_the_same_decision_in_any_order():
 
     assert there.outcome == back.outcome
     assert there.gain_low == pytest.approx(back.gain_low)
+
+
+def renew(champion, challenger, **options):
+    gate = Gate(margin=0.01, level=0.05, block=timedelta(days=1))
+    given = {"gate": gate, "rival": "version 3", "least_rows": 100} | options
+    return judge_not_worse(hours(len(champion)), champion, challenger, **given)
+
+
+def test_an_equal_model_may_renew_one_that_is_too_old():
+    chance = np.random.default_rng(0)
+    champion = chance.gamma(4, 10, 2_000)
+    challenger = champion + chance.normal(size=2_000)
+    decision = renew(champion, challenger)
+
+    assert decision.outcome == "promoted"
+    assert decision.test == "not_worse"
+    assert "1.0 % higher is allowed" in decision.reason
+    assert decide(champion, challenger).outcome != "promoted"
+
+
+def test_a_model_that_is_worse_by_the_margin_renews_no_more_often_than_the_level():
+    chance, renewed = np.random.default_rng(7), 0
+    for _ in range(400):
+        champion = chance.gamma(4, 0.25, 24 * 28)
+        challenger = champion * 1.01 + 0.15 * chance.normal(size=24 * 28)
+        renewed += renew(champion, challenger).outcome == "promoted"
+
+    assert renewed <= binom.ppf(0.99, 400, 0.05)
+
+
+def test_a_model_that_is_surely_worse_is_refused_and_an_unsure_one_waits():
+    chance = np.random.default_rng(0)
+    champion = chance.gamma(4, 10, 400)
+
+    assert renew(champion, 1.1 * champion).outcome == "refused"
+    assert renew(champion, champion + 20 * chance.normal(size=400)).outcome == "wait"
+
+
+def test_a_renewal_must_not_lose_a_limit_either():
+    champion = np.random.default_rng(0).gamma(4, 10, 400)
+    decision = renew(champion, 0.9 * champion, beside=Beside(size=Pair(1.0, 100.0)))
+
+    assert decision.outcome == "refused"
+    assert "size of the package" in decision.reason
+
+
+def test_a_later_use_of_the_same_rows_needs_more_evidence_and_says_so():
+    chance = np.random.default_rng(0)
+    champion = chance.gamma(4, 10, 336)
+    challenger = 0.9 * champion + chance.normal(size=336)
+    gate = Gate(margin=0.01)
+    first, fifth = (
+        judge(hours(336), champion, challenger, gate=gate, rival="version 3", least_rows=9, use=use)
+        for use in (1, 5)
+    )
+
+    assert fifth.gain_low < first.gain_low
+    assert (first.level_here, fifth.use) == (pytest.approx(0.045), 5)
+    assert "over all uses of these rows (0.00025 for this one, number 5)" in fifth.reason
+
+
+def test_ten_challengers_on_one_holdout_are_wrong_together_no_more_often_than_the_level():
+    chance, wrong, holdouts = np.random.default_rng(2), 0, 200
+    times, gate = hours(24 * 28), Gate(margin=0.01)
+    for _ in range(holdouts):
+        champion = chance.gamma(4, 0.25, len(times))
+        tried = (0.99 * champion + 0.15 * chance.normal(size=len(times)) for _ in range(10))
+        wrong += any(
+            judge(
+                times, champion, losses, gate=gate, rival="version 3", least_rows=100, use=use
+            ).outcome
+            == "promoted"
+            for use, losses in enumerate(tried, start=1)
+        )
+
+    assert wrong <= binom.ppf(0.99, holdouts, 0.05)
+
+
+def test_the_decision_names_the_event_times_it_rests_on():
+    champion = np.random.default_rng(0).gamma(4, 10, 240)
+    decision = decide(champion, champion)
+
+    assert decision.rows_from == "2026-01-01T00:00:00+00:00"
+    assert decision.rows_until == "2026-01-10T23:00:00+00:00"
