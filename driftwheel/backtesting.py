@@ -34,7 +34,7 @@ class Backtest:
 
 def backtest(
     pipeline: Pipeline,
-    policies: Sequence[str] = (),
+    policies: Sequence[str | Contender] = (),
     *,
     start: pd.Timestamp | None = None,
     end: pd.Timestamp | None = None,
@@ -46,8 +46,9 @@ def backtest(
 
     Parameters
     ----------
-    policies : sequence of str
-        As written on the command line; default: never, every 28 days, the pipeline's own.
+    policies : sequence of str or Contender
+        As written on the command line, or understood already; default: never, every 28
+        days, the pipeline's own.
     start, end : Timestamp, optional
         The first training, and the last event; default: as the pipeline states, and all.
     told : callable
@@ -61,7 +62,10 @@ def backtest(
         If nothing happens after the first training.
 
     """
-    contenders = [read_contender(text, pipeline) for text in policies or DEFAULT_POLICIES]
+    contenders = [
+        one if isinstance(one, Contender) else read_contender(one, pipeline)
+        for one in policies or DEFAULT_POLICIES
+    ]
     told("reading the source", 0.0)
     past = read_past(pipeline)
     stretch = stretch_of(past, pipeline, start=start, end=end)
@@ -143,6 +147,7 @@ def _document(
         "to": stretch.end.isoformat(),
         "rows_scored": max(len(one.rows) for one in judged),
         "recipe": recipe,
+        "gate_mode": "holdout",  # no past has traffic that a challenger could shadow
         "policies": {
             one.contender.text: _row(one, found) for one, found in zip(done, judged, strict=True)
         },
