@@ -102,6 +102,7 @@ def best_naive(
     metric: str,
     known_by: pd.Timestamp | None = None,
     entity: str | None = None,
+    quantile: float | None = None,
 ) -> BestNaive:
     """Find the baseline that a model has to beat on these rows; the first one on a tie.
 
@@ -113,7 +114,7 @@ def best_naive(
         The labels of `rows`, in their order.
     kinds : sequence of str
         The baselines to compare; at least one.
-    metric : str
+    metric, quantile
         Its loss of a row decides, see :func:`components.metrics.row_losses`.
 
     """
@@ -131,7 +132,7 @@ def best_naive(
             known_by=known_by,
             entity=entity,
         )
-        losses = row_losses(task, metric, truth, answers)
+        losses = row_losses(task, metric, truth, answers, quantile=quantile)
         found.append(BestNaive(kind, float(losses.mean()) if len(losses) else np.nan, answers))
     return min(found, key=lambda one: one.loss)  # without rows, all NaN: the first
 

@@ -139,7 +139,9 @@ def labelled_query(
 
 def _connect(stack: ExitStack, memory: str) -> duckdb.DuckDBPyConnection:
     """Open an engine of one's own, that spills into a folder of its own; the stack closes both."""
-    from components.stores.lake.scratch import scratch  # who only writes SQL needs no lake
+    # Who only writes SQL needs no lake.
+    from components.stores.lake.engine import same_everywhere
+    from components.stores.lake.scratch import scratch
 
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
@@ -149,8 +151,7 @@ def _connect(stack: ExitStack, memory: str) -> duckdb.DuckDBPyConnection:
         "autoload_known_extensions": "false",
     }
     connection = stack.enter_context(closing(duckdb.connect(config=config)))
-    # Wherever we run; and nothing of its own on standard output.
-    connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+    same_everywhere(connection)
     return connection
 
 

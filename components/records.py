@@ -15,6 +15,9 @@ RECORD_ID = "record_id"
 EVENT_TIME = "event_time"
 KNOWN_TIME = "known_time"
 LABEL = "label"
+INTERVAL_LOW = "interval_low"
+INTERVAL_HIGH = "interval_high"
+PREDICTION_SET = "prediction_set"
 
 RECORDS = "records"
 LABELS = "labels"
@@ -55,7 +58,10 @@ def prediction_schema(pipeline: Pipeline) -> pa.Schema:
     `known_time` is the moment the prediction was made. A batch refers to the features by
     `record_known_time`, in `records` or, where a value was impossible, in `quarantine`; the
     endpoint writes them out as JSON in `features`. `fallbacks` says as JSON which columns were
-    faulty, and what stood in for them; null where none was.
+    faulty, and what stood in for them; null where none was. `interval_low`, `interval_high` are
+    what the answer's interval reaches from and to, `prediction_set` the classes that the true
+    one is among, and `threshold` the probability from which on the positive class was said; null
+    where the version that answered has learnt none.
     """
     return pa.schema(
         [
@@ -69,6 +75,10 @@ def prediction_schema(pipeline: Pipeline) -> pa.Schema:
             ("features", pa.string()),
             ("flow_run_id", pa.string()),
             ("fallbacks", pa.string()),
+            (INTERVAL_LOW, pa.float64()),
+            (INTERVAL_HIGH, pa.float64()),
+            (PREDICTION_SET, pa.list_(pa.string())),
+            ("threshold", pa.float64()),
         ]
     )
 

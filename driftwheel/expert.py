@@ -127,6 +127,9 @@ def promote(
     else:
         done = promote_version(settings, name, version, reason, as_of)
         words = f"{name}: version {version} is in charge: {done['why']}"
+        if done["what"] != "promoted":
+            again = "say it again to promote it all the same"
+            words = f"{name}: nobody was promoted ({done['what']}): {done['why']}; {again}"
     if json:
         print_json(done)
     else:

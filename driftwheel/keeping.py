@@ -1,4 +1,4 @@
-"""`snapshot` and `erase`: the rows a model learnt from, and taking a person out of them."""
+"""`snapshot`, `card`, `erase`: what a model learnt from and is worth; taking people out of it."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from components.errors import StoreError
+from components.errors import InvalidInputError, StoreError
 from driftwheel.app import settings_of
 from driftwheel.onestep import Json, Name
 from driftwheel.output import console, print_json, say, working
@@ -21,7 +21,7 @@ _SHOWN = 20
 
 def register(app: typer.Typer) -> None:
     """Hang these commands into the app."""
-    for command in (snapshot, erase):
+    for command in (snapshot, card, erase):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -81,6 +81,67 @@ def snapshot(
         markup=False,
         soft_wrap=True,
     )
+
+
+def card(
+    context: typer.Context,
+    name: Name,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version", help="The model version; default: the champion.", show_default=False
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Write the card here, as Markdown.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the model card of a version anew; MLflow's copy follows."""
+    from flows.opening import open_home
+    from flows.steps.carding import keep_card, make_card
+
+    home = open_home(settings_of(context))
+    home.pipeline(name)  # a misspelt name is said before anything starts
+    if to is not None and not to.parent.is_dir():
+        raise InvalidInputError(f"there is no folder {to.parent}; make it, or name another")
+    chosen = _in_charge(home, name) if version is None else version
+    _require_version(home, name, chosen)
+    made = make_card(home, name, chosen)
+    copy = "missing" if made.kept is None else "same" if made.kept == made.text else "differed"
+    keep_card(home, made)
+    if to is not None:
+        to.write_text(made.text, encoding="utf-8")
+    if json:
+        print_json(
+            {
+                "pipeline": name,
+                "version": made.version,
+                "run_id": made.run_id,
+                "copy": copy,
+                "card": made.text,
+                "file": None if to is None else str(to),
+            }
+        )
+        return
+    if to is None:
+        console().print(made.text, markup=False, highlight=False, soft_wrap=True, end="")
+    else:
+        say(f"written to {to}")
+    if copy != "same":
+        how = "had none" if copy == "missing" else "had another one"
+        say(f"MLflow's run {made.run_id} {how}; it has this one now")
+
+
+def _in_charge(home: "Home", name: str) -> str:
+    champion = home.ledger.champion(name)
+    if champion is None:
+        raise StoreError(
+            f"no model of {name} is in charge: name a --version, or train one with "
+            f"`driftwheel train {name}`"
+        )
+    return champion.version
 
 
 def _require_version(home: "Home", name: str, version: str) -> None:

@@ -59,7 +59,7 @@ def score(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = F
     words += _unanswered(done["unanswered"])
     if "sent" in done:
         words += f"; {done['sent']} predictions sent to the sink"
-    _tell(done, "\n".join([words, *done["alerts"]["lines"]]), as_json=json)
+    _tell(done, "\n".join([words, *_of_shadow(done), *done["alerts"]["lines"]]), as_json=json)
 
 
 def _unanswered(told: dict[str, Any]) -> str:
@@ -70,11 +70,23 @@ def _unanswered(told: dict[str, Any]) -> str:
     return f"; {told['quarantined']} rows in quarantine have no answer, {most}: {told['advice']}"
 
 
+def _of_shadow(done: dict[str, Any]) -> list[str]:
+    """Say what became of the challenger in shadow, where there is one."""
+    one = done.get("shadow")
+    if one is None:
+        return []
+    who = f"{done['pipeline']}: in shadow, version {one['version']}"
+    if not one["said"]:
+        return [f"{who} answered {one['rows']} records"]
+    return [f"{who}: {one['what']}{': ' if one['what'] else ''}{one['said']}"]
+
+
 def monitor(context: typer.Context, name: Name, as_of: AsOf = None, json: Json = False) -> None:
     """Measure the windows that are complete, and judge the newest."""
     done = _step(context, "monitor", name, as_of)
     asked = f" (request {done['request_id']})" if done["request_id"] else ""
-    lines = [f"{name}: {done['verdict']}{asked}: {done['reason']}", *done["alerts"]["lines"]]
+    said = f"{name}: {done['verdict']}{asked}: {done['reason']}"
+    lines = [said, *_of_shadow(done), *done["alerts"]["lines"]]
     _tell(done, "\n".join(lines), as_json=json)
     _say_next(after_verdict(done), as_json=json)
 

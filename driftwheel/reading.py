@@ -14,6 +14,7 @@ from components.records import RECORDS
 from driftwheel.output import hang, in_words
 from flows.opening import open_home
 from flows.settings import Settings
+from flows.steps.proposing import is_stale, promote_command
 from flows.steps.rivals import NAIVE
 from flows.steps.telling import POLICY, history_rows
 
@@ -118,6 +119,7 @@ def _standing(home: "Home", pipeline: Pipeline) -> Standing:
             if last
             else None
         ),
+        "waiting": _waiting(home, pipeline),
         "moved_by_hand": moved,
         "data_faults": [_fault(one) for one in faults],
         "shipped": shipped,
@@ -126,7 +128,7 @@ def _standing(home: "Home", pipeline: Pipeline) -> Standing:
     trouble = max(
         _TROUBLE.get(last.what, 0) if last else _TROUBLE["never"],
         _OPEN_FAULT if faults else 0,
-        _TROUBLE["open"] if waiting else 0,
+        _TROUBLE["open"] if waiting or row["waiting"] else 0,
         _TROUBLE["moved"] if moved else 0,
     )
     return Standing(row, trouble)
@@ -139,11 +141,28 @@ def _not_begun(pipeline: Pipeline) -> dict[str, Any]:
         "metric": pipeline.resolved_metric,
         **dict.fromkeys(("since", "promoted_by", *_QUALITY)),
         "pending": [],
+        "waiting": None,
         "last_decision": None,
         "moved_by_hand": [],
         "data_faults": [],
         "live_error_why": _NOTHING_SCORED.format(name=pipeline.name),
         "in_use": False,
+    }
+
+
+def _waiting(home: "Home", pipeline: Pipeline) -> dict[str, Any] | None:
+    """Say which version waits, for a person or for labels, and how a person puts it in charge."""
+    one = home.ledger.waiting(pipeline.name)
+    if one is None:
+        return None
+    return {
+        "version": one.version,
+        "awaits": one.awaits,
+        "since": pd.Timestamp(one.as_of).isoformat(),
+        "request_id": one.request_id,
+        "approvers": list(pipeline.approvers),
+        "stale": is_stale(home, one),
+        "command": promote_command(pipeline.name, one.version),
     }
 
 
@@ -244,6 +263,7 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         *_errors(row),
         ("drifted", _drift(row)),
         ("pending", _pending(row)),
+        *_waits(row),
         (
             "last decision",
             f"{in_words(last['at'])} {last['what']}: {last['why']}"
@@ -279,6 +299,19 @@ def _pending(row: dict[str, Any]) -> str:
     if any(one["state"] == "open" for one in row["pending"]):
         said.append(f"`driftwheel reconcile {row['pipeline']}` carries it out")
     return "; ".join(said) or "nothing"
+
+
+def _waits(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """Tell the version that waits, and for whom or what."""
+    one = row["waiting"]
+    if one is None:
+        return []
+    since = f"version {one['version']} since {in_words(one['since'])}"
+    stale = "; the champion has changed since: a new training compares anew" if one["stale"] else ""
+    if one["awaits"] == "labels":
+        return [("in shadow", f"{since}, judged once labels have come{stale}")]
+    whom = " or ".join(one["approvers"]) or "a person"
+    return [("proposed", f"{since}, waits for {whom}: `{one['command']}`{stale}")]
 
 
 def _faults(row: dict[str, Any]) -> list[tuple[str, str]]:

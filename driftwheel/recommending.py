@@ -8,13 +8,13 @@ import pandas as pd
 
 from components.answers import Answers
 from components.intervals import Interval, gain_interval
-from components.metrics import row_losses
+from components.metrics import RANKINGS, RATIOS, row_losses
 from components.pipelines import HIGHER_IS_BETTER, Pipeline
 from components.records import EVENT_TIME, LABEL
 from flows.steps.replay import Replayed
 from flows.steps.replay_score import LEVEL, joined
 
-_NO_MEAN = "roc_auc"  # of rows: its gain has no loss of each row that it is the mean of
+_NO_MEAN = RANKINGS | RATIOS  # of rows: their gain has no loss of each row to be the mean of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,16 @@ def _how_sure(best: Judged, after: Judged, pipeline: Pipeline) -> tuple[bool, st
 def _gain(best: Judged, after: Judged, pipeline: Pipeline) -> Interval | None:
     """Bound the relative gain in loss; None where the rows or the metric do not allow it."""
     metric = pipeline.resolved_metric
-    if metric == _NO_MEAN or len(best.rows) != len(after.rows):
+    if metric in _NO_MEAN or len(best.rows) != len(after.rows):
         return None
     before, now = (
-        row_losses(pipeline.resolved_task, metric, one.rows[LABEL], one.answers)
+        row_losses(
+            pipeline.resolved_task,
+            metric,
+            one.rows[LABEL],
+            one.answers,
+            quantile=pipeline.quantile,
+        )
         for one in (after, best)
     )
     if not (before.sum() > 0 and np.isfinite(before).all() and np.isfinite(now).all()):

@@ -42,5 +42,7 @@ def monitor(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
         show_faults(spec, watched)
     for line in watched.alerts.lines:
         get_run_logger().warning(line)
+    if watched.shadow is not None:
+        get_run_logger().info("in shadow: %s", watched.shadow.said)
     show_monitor(spec, watched)
     return watched_row(spec, watched, as_of=run.as_of)

@@ -30,6 +30,8 @@ def score(pipeline: str, as_of: datetime | None = None) -> dict[str, Any]:
         stage=as_task,
     )
     show_score(done)
+    if done["shadow"] is not None and done["shadow"]["said"]:
+        get_run_logger().warning("in shadow: %s", done["shadow"]["said"])
     for line in done["alerts"]["lines"]:
         get_run_logger().warning(line)
     return done

@@ -31,7 +31,7 @@ class Alert:
     id : str
         Of its cause; in the text of every message, so that one that comes twice is told apart.
     cause : str
-        What it is about: ``fault:KEY`` or ``fault-ended:KEY``.
+        What it is about: ``fault:KEY``, ``fault-ended:KEY`` or ``proposal:DECISION``.
     severity : str
     title, text : str
         The text ends with the commands that apply.

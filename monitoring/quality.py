@@ -9,9 +9,10 @@ import pandas as pd
 
 from components.answers import Answers
 from components.intervals import metric_interval, widened
-from components.metrics import metric_value
+from components.metrics import RANKINGS, metric_value
 from components.pipelines.spec import HIGHER_IS_BETTER, Pipeline
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL
+from monitoring.coverage import coverage_of
 from monitoring.maturity import Asked, Seen, see, unknown, weights_of
 from monitoring.measurements import Direction, Measurement, Status, status_of
 from monitoring.windows import Window
@@ -157,7 +158,8 @@ def measure_quality(
         ``live_error`` and ``naive_error`` in the pipeline's metric (`method`; for ``roc_auc``
         and ``accuracy`` higher is better, direction ``below``), where a live error no better
         than the naive one is a breach; ``labelled_share``, the share of rows with a known
-        label. `rows` counts the labels known; `reason` says whether the number is mature,
+        label; ``coverage``, where predictions carry intervals or sets (:func:`coverage_of`).
+        `rows` counts the labels known; `reason` says whether the number is mature,
         corrected (with its 95 % interval) or waited for. Without a mature or corrected number
         there is none; with fewer labelled rows than `least_rows` the errors cannot tell,
         though the number stands.
@@ -194,6 +196,7 @@ def measure_quality(
         error("live_error", live, limit, _beside(metric, live, limit)),
         error("naive_error", base, None, f"naive baseline: {metric} {_said(base)}"),
         _labelled_share(seen.known, seen.made, window),
+        *coverage_of(labelled, pipeline, window),
     ]
 
 
@@ -220,10 +223,11 @@ def _measured(
     with_interval: bool = False,
 ) -> _Error:
     metric, truth = pipeline.resolved_metric, labelled[LABEL]
-    if metric == "roc_auc" and answers.probabilities is None:
+    if metric in RANKINGS and answers.probabilities is None:
         return _Error(None)
     weights, others = weights_of(labelled)
-    value = metric_value(metric, truth, answers, weights)
+    quantile = pipeline.quantile
+    value = metric_value(metric, truth, answers, weights, quantile=quantile)
     if not np.isfinite(value):
         return _Error(None)
     if weights is None and not with_interval:
@@ -238,9 +242,11 @@ def _measured(
         block=block,
         level=LEVEL / 2,
         weights=weights,
+        quantile=quantile,
     )
     if weights is not None:
-        parts = np.array([metric_value(metric, truth, answers, other) for other in others])
+        values = (metric_value(metric, truth, answers, w, quantile=quantile) for w in others)
+        parts = np.array(list(values))
         found = widened(found, parts, level=LEVEL / 2)
     known = np.isfinite(found.low) and np.isfinite(found.high)
     bounds = (found.low, found.high) if known else None

@@ -1,7 +1,8 @@
 """Answer rows with a package, in a process of its own: what a parity check starts.
 
-``python -m components.packages.answering`` reads ``{"folder": …, "frame": …}`` from standard
-input and writes ``{"values": …, "probabilities": …}``, or ``{"error": …}``, to standard output.
+``python -m components.packages.answering`` reads ``{"folder": …, "frame": …, "trust": …}`` from
+standard input and writes ``{"classes": …, "raw": …, "said": …}``, answers before and after the
+output, or ``{"error": …}``, to standard output.
 """
 
 import contextlib
@@ -10,9 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from components.errors import PackageError
+from components.errors import DriftwheelError
 from components.packages.cells import read_frame
 from components.packages.scorer import load_package
+from components.packages.telling import tell_answers
+from components.packages.trust import Trust
 
 
 def main() -> int:
@@ -27,14 +30,13 @@ def main() -> int:
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     try:
-        answers = load_package(Path(asked["folder"])).predict(read_frame(asked["frame"]))
-    except PackageError as problem:
+        scorer = load_package(Path(asked["folder"]), trust=Trust.from_dict(asked["trust"]))
+        rows = read_frame(asked["frame"])
+        raw, said = scorer.raw(rows), scorer.predict(rows)
+    except DriftwheelError as problem:
         return {"error": str(problem)}
-    probabilities = answers.probabilities
-    return {
-        "values": answers.values.tolist(),
-        "probabilities": None if probabilities is None else probabilities.tolist(),
-    }
+    classes = list(scorer.manifest.classes)
+    return {"classes": classes, "raw": tell_answers(raw), "said": tell_answers(said)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""Compare two sets of answers to the same rows, and say in words where they differ."""
+"""Compare two sets of answers to the same rows, and say in words where they differ.
+
+Raw answers, of two computations, are compared within a bound. What is made of them is the same
+arithmetic on either side, so there it must be equal; a label then differs only where the raw
+probability is within the bound of where the threshold lies.
+"""
 
 from dataclasses import dataclass
 
@@ -6,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from components.answers import Answers
+from components.output import Output
 
 BOUND = 1e-5
 """Largest difference that passes: times max(1, \\|y\\|) for numbers, absolute for
@@ -55,6 +61,45 @@ def compare(expected: Answers, found: Answers, rows: pd.DataFrame) -> Difference
         f"model {_short(wanted[worst])} (allowed difference {BOUND:g})"
     )
     return Difference(float(gaps[worst]), words)
+
+
+def compare_output(output: Output, raw: Answers, said: Answers, rows: pd.DataFrame) -> str:
+    """Say where answers are not what an output makes of the raw ones; empty where they are.
+
+    Parameters
+    ----------
+    output : Output
+    raw, said : Answers of shape (n_rows,)
+        Of one computation, before and after the output.
+    rows : DataFrame of shape (n_rows, n_columns)
+        What was asked; shown for the first row that differs.
+
+    """
+    wanted = output.apply(raw)
+    if wanted.threshold != said.threshold:
+        return f"the threshold is {said.threshold}, not {wanted.threshold}"
+    for name in ("values", "probabilities", "intervals", "sets"):
+        ours, theirs = getattr(wanted, name), getattr(said, name)
+        if (ours is None) != (theirs is None):
+            return f"{name} are {'missing' if theirs is None else 'there, though none are due'}"
+        if ours is None:
+            continue
+        differs = _unequal(ours, theirs).reshape(len(rows), -1).any(axis=1)
+        if differs.any():
+            at = int(differs.argmax())
+            return (
+                f"{name} of {int(differs.sum())} of {len(rows)} rows are not what the output "
+                f"makes of the raw answers; first row {at} ({_shown(rows, at)}): {theirs[at]}, "
+                f"not {ours[at]}"
+            )
+    return ""
+
+
+def _unequal(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Equal but for the last digits, which another machine's logarithm may set otherwise."""
+    if ours.dtype.kind != "f":
+        return np.asarray(ours != theirs)
+    return np.asarray(~np.isclose(theirs, ours, rtol=1e-9, atol=1e-9, equal_nan=True))
 
 
 def _numbers(answers: Answers) -> np.ndarray:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from components.errors import PackageError
 from components.packages.graphs import Run
 from components.packages.manifest import Manifest
+from components.packages.trust import NOBODY, Trust
 
 if TYPE_CHECKING:
     from components.models.network import NetworkModel
+    from components.models.protocol import Model
 
 TRUSTED = (
     "components.models.encoding.Encoding",
@@ -32,44 +34,64 @@ TRUSTED = (
 """What a package may be built of, beside scikit-learn's, numpy's and scipy's own types that
 skops itself trusts. Never taken from the file."""
 
+_WRAPPER = "components.models.trusted.OwnModel"
 _MOST_BYTES = 1 << 30
 _MOST_ENTRIES = 10_000
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def write_skops(model: object) -> bytes:
+def write_skops(model: "Model", *, own: type | None = None) -> bytes:
     """Write a fitted model with skops; the same model gives the same bytes.
+
+    Parameters
+    ----------
+    model : Model
+    own : type, optional
+        The trusted class of the user's own that the model is of; its state must be plain
+        values, arrays and estimators.
 
     Raises
     ------
     PackageError
-        If the model holds a type that :data:`TRUSTED` does not name.
+        If the model holds what skops cannot write, or a type that :data:`TRUSTED` does not
+        name.
 
     """
     import skops.io
 
-    content: bytes = skops.io.dumps(model)
-    _check_types(content)
+    try:
+        content: bytes = skops.io.dumps(model)
+    except Exception as problem:
+        raise PackageError(
+            f"the fitted {model.family} cannot be kept: {type(problem).__name__}: {problem}; its "
+            "state must be plain values, arrays and scikit-learn estimators"
+        ) from problem
+    _check_types(content, own)
     return _without_addresses(content)
 
 
-def open_skops(content: bytes, manifest: Manifest) -> Run:
+def open_skops(content: bytes, manifest: Manifest, trust: Trust = NOBODY) -> Run:
     """Open a model written by :func:`write_skops`.
 
     Raises
     ------
     PackageError
-        If the file asks for a type that is not on the list, or unpacks beyond bounds.
+        If the file asks for a type that is not on the list, or unpacks beyond bounds; or if
+        the manifest asks for a class that is not trusted.
 
     """
     import skops.io
 
     _check_archive(content)
-    trusted = _check_types(content)
+    own = None if manifest.trusted is None else trust.load(manifest.trusted)
+    trusted = _check_types(content, own)
     try:
         model = skops.io.loads(content, trusted=trusted)
     except Exception as problem:
         raise PackageError(f"the model file cannot be opened with skops ({problem})") from problem
+    held = getattr(model, "own", None)
+    if own is not None and type(held) is not own:
+        raise PackageError(f"the model file holds {type(held).__name__}, not {own.__name__}")
     return _answering(model, manifest)
 
 
@@ -97,7 +119,14 @@ def open_tensors(content: bytes, config: bytes, manifest: Manifest) -> Run:
 
     try:
         model = NetworkModel.of_tensors(load(content), json.loads(config))
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as problem:
+    except (
+        SafetensorError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as problem:
         raise PackageError(f"the model file cannot be opened ({problem})") from problem
     return _answering(model, manifest)
 
@@ -115,7 +144,7 @@ def _answering(model: Any, manifest: Manifest) -> Run:
     return run
 
 
-def _check_types(content: bytes) -> list[str]:
+def _check_types(content: bytes, own: type | None = None) -> list[str]:
     """List the types beyond skops's own that a file asks for; all of them are on our list."""
     import skops.io
 
@@ -123,7 +152,8 @@ def _check_types(content: bytes) -> list[str]:
         asked: list[str] = skops.io.get_untrusted_types(data=content)
     except Exception as problem:
         raise PackageError(f"the model file is not a skops archive ({problem})") from problem
-    unknown = sorted(set(asked) - set(TRUSTED))
+    extended = set() if own is None else {_WRAPPER, f"{own.__module__}.{own.__qualname__}"}
+    unknown = sorted(set(asked) - set(TRUSTED) - extended)
     if unknown:
         raise PackageError(
             f"the model file asks for {', '.join(unknown)}, which is not on the list of types "

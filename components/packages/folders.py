@@ -8,10 +8,17 @@ import stat
 from pathlib import Path
 
 from components.errors import PackageError, TamperedPackageError
-from components.packages.manifest import MANIFEST, MODEL_FILES, REFERENCE, Manifest, sha256
+from components.packages.manifest import (
+    GOLDEN,
+    MANIFEST,
+    MODEL_FILES,
+    REFERENCE,
+    Manifest,
+    sha256,
+)
 
 _MOST_BYTES = 1 << 30
-_MOST_MANIFEST_BYTES = 4 << 20
+_MOST_BYTES_OF = {MANIFEST: 4 << 20, GOLDEN: 64 << 20, REFERENCE: 64 << 20}
 
 
 def read_package(folder: Path, *, digest: str | None = None) -> tuple[Manifest, dict[str, bytes]]:
@@ -55,7 +62,7 @@ def read_manifest(folder: Path) -> Manifest:
     if folder.is_symlink() or not folder.is_dir():
         found = "a link" if folder.is_symlink() else "no folder"
         raise PackageError(f"a package is a folder of plain files; {folder} is {found}")
-    content = _read_plain(folder / MANIFEST, most=_MOST_MANIFEST_BYTES)
+    content = _read_plain(folder / MANIFEST)
     return Manifest.from_bytes(content, source=str(folder / MANIFEST))
 
 
@@ -68,7 +75,7 @@ def read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
         If its bytes are not those that were registered.
 
     """
-    content = _read_plain(folder / name, most=_MOST_BYTES)
+    content = _read_plain(folder / name)
     if sha256(content) != manifest.files[name]:
         raise TamperedPackageError(
             f"{folder / name} is not the file that was packaged: need SHA-256 "
@@ -90,7 +97,8 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def _read_plain(file: Path, *, most: int) -> bytes:
+def _read_plain(file: Path) -> bytes:
+    most = _MOST_BYTES_OF.get(file.name, _MOST_BYTES)
     # No links, and no waiting for a pipe that somebody put in place of a file.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:

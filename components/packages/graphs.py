@@ -1,5 +1,6 @@
 """Open an ONNX graph from bytes that were checked, and nothing beside them."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,17 @@ Run = Callable[[Inputs], np.ndarray]
 
 OUTPUTS = {"regression": "value", "binary": "probabilities", "multiclass": "probabilities"}
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+OPERATORS = frozenset(
+    {
+        *("Add", "Cast", "Clip", "Concat", "Div", "Equal", "Exp", "Gather", "IsNaN"),
+        *("LabelEncoder", "MatMul", "Max", "Min", "Relu", "Reshape", "Sigmoid", "Softmax"),
+        *("Sub", "TreeEnsembleRegressor", "Where"),
+    }
+)
+"""What graphs of ours are made of. None of them loops, holds a graph of its own, or makes out of
+one number as many as it likes, as ConstantOfShape or Expand would."""
+MOST_CELLS = 1 << 22
+"""A graph may compute so many numbers for one row, over all its nodes."""
 
 
 def open_graph(content: bytes, *, contract: Sequence[tuple[str, str]], task: str) -> Run:
@@ -86,6 +98,32 @@ def _check_closed(content: bytes) -> None:
         )
     if any(each.data_location == onnx.TensorProto.EXTERNAL for each in _tensors(model.graph)):
         raise PackageError("the graph keeps weights in other files; only whole graphs are opened")
+    unknown = {node.op_type for node in model.graph.node} - OPERATORS
+    if unknown:
+        raise PackageError(
+            f"the graph uses {', '.join(sorted(unknown))}, which no model of ours is made of"
+        )
+    _check_growth(model)
+
+
+def _check_growth(model: Any) -> None:
+    """Refuse a graph in which a few numbers meet a few others and become very many.
+
+    ONNX Runtime computes what depends on no input as soon as it opens a graph.
+    """
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    found = {each.name: each.type.tensor_type for each in (*graph.value_info, *graph.output)}
+    outputs = [found.get(name) for node in graph.node for name in node.output]
+    if not all(each is not None and each.HasField("shape") for each in outputs):
+        raise PackageError("the graph has a node whose output has no known shape")
+    # Of a dimension that is the number of rows, one is counted.
+    cells = sum(math.prod(max(1, dim.dim_value) for dim in one.shape.dim) for one in outputs if one)
+    if cells > MOST_CELLS:
+        raise PackageError(
+            f"the graph computes {cells} numbers for a row; at most {MOST_CELLS} are computed"
+        )
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

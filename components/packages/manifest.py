@@ -40,6 +40,13 @@ class Manifest:
         Where the model comes from: recipe, snapshot, and so on. Plain JSON values.
     files : dict
         SHA-256 of every other file of the package, by name.
+    output : dict or None
+        What turns raw answers into those to act on (:class:`components.output.Output`, as plain
+        JSON values); None: they stay as they are. As `trusted`, it is part of the digest, and
+        left out of the file where there is none, as in packages of old.
+    trusted : dict or None
+        Which class of the user's own the model is of: `file` under ``HOME/code``, `name` in it,
+        `sha256` of the file. The class itself never travels with the package.
     digest : str
         SHA-256 over all of the above: names the package. Nothing in it depends on the
         clock, so the same fit has the same digest.
@@ -55,6 +62,8 @@ class Manifest:
     made_with: dict[str, str]
     about: dict[str, Any]
     files: dict[str, str]
+    output: dict[str, Any] | None = None
+    trusted: dict[str, Any] | None = None
 
     @property
     def digest(self) -> str:
@@ -62,6 +71,7 @@ class Manifest:
         return sha256(_canonical(self._body()))
 
     def _body(self) -> dict[str, Any]:
+        later = {"output": self.output, "trusted": self.trusted}
         return {
             "layout": _LAYOUT,
             "format": self.format,
@@ -73,6 +83,7 @@ class Manifest:
             "made_with": self.made_with,
             "about": self.about,
             "files": self.files,
+            **{name: given for name, given in later.items() if given is not None},
         }
 
     def to_bytes(self) -> bytes:
@@ -113,6 +124,12 @@ class Manifest:
                 f"{source} was changed after it was written: its content has digest "
                 f"{manifest.digest}, it states {given.get('digest')}; fetch the package again"
             )
+        if manifest.to_bytes() != content:
+            # A key that comes twice, or one that nobody knows, might mean something to others.
+            raise TamperedPackageError(
+                f"{source} holds more than its digest covers: a key twice, or one that is no "
+                "manifest's; fetch the package again"
+            )
         return manifest
 
     @classmethod
@@ -127,7 +144,13 @@ class Manifest:
             made_with={str(key): str(value) for key, value in dict(given["made_with"]).items()},
             about=dict(given["about"]),
             files={str(key): str(value) for key, value in dict(given["files"]).items()},
+            output=_section(given, "output"),
+            trusted=_section(given, "trusted"),
         )
+
+
+def _section(given: dict[str, Any], name: str) -> dict[str, Any] | None:
+    return dict(given[name]) if name in given else None
 
 
 def sha256(content: bytes) -> str:

@@ -8,22 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
 import components
 from components.answers import Answers
+from components.output import Output
 from components.packages.cells import write_frame
-from components.packages.comparing import BOUND, compare
+from components.packages.comparing import BOUND, compare, compare_output
+from components.packages.telling import hear_answers
+from components.packages.trust import NOBODY, Trust
 
 _ROOT = Path(components.__file__).resolve().parents[1]
 
 
-class Predicts(Protocol):
+class Answering(Protocol):
     """Whatever answers rows: a fitted model, or an opened package."""
 
-    def predict(self, frame: pd.DataFrame) -> Answers:
-        """Answer rows."""
+    @property
+    def output(self) -> Output:
+        """What is made of the raw answers."""
+
+    def raw(self, frame: pd.DataFrame) -> Answers:
+        """Answer rows, before the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,8 @@ class Parity:
     ----------
     ok : bool
     worst : float
-        The largest difference: of numbers relative to max(1, abs(y)), of probabilities
-        absolute; infinite when there was no answer.
+        The largest difference of raw answers: of numbers relative to max(1, abs(y)), of
+        probabilities absolute; infinite when there was no answer.
     bound : float
         The largest difference that passes.
     rows : int
@@ -56,7 +62,12 @@ class Parity:
 
 
 def check_parity(
-    folder: Path, fitted: Predicts, rows: pd.DataFrame, *, patience: float = 120.0
+    folder: Path,
+    fitted: Answering,
+    rows: pd.DataFrame,
+    *,
+    patience: float = 120.0,
+    trust: Trust = NOBODY,
 ) -> Parity:
     """Ask a package, as downloaded and in a fresh process, and compare with its model.
 
@@ -70,24 +81,31 @@ def check_parity(
         What to ask. Not modified.
     patience : float
         Seconds after which the process is ended and the check has failed.
+    trust : Trust
+        Classes of the user's own that the package may hold.
 
     """
     started = time.perf_counter()
-    expected = fitted.predict(rows)
-    said = _ask(folder, rows, patience)
-    if "error" in said:
-        worst, reason = float("inf"), str(said["error"])
+    expected = fitted.raw(rows)
+    told = _ask(folder, rows, patience, trust)
+    if "error" in told:
+        worst, reason = float("inf"), str(told["error"])
     else:
-        raw = said["values"] if said["probabilities"] is None else said["probabilities"]
-        found = Answers.of_output(np.asarray(raw, dtype=np.float64), expected.classes)
-        difference = compare(expected, found, rows)
-        worst, reason = difference.worst, difference.reason
+        raw, said = (hear_answers(told[name], told["classes"]) for name in ("raw", "said"))
+        difference = compare(expected, raw, rows)
+        worst = difference.worst
+        reason = difference.reason or compare_output(fitted.output, raw, said, rows)
     took = time.perf_counter() - started
     return Parity(not reason, worst, BOUND, len(rows), reason, took)
 
 
-def _ask(folder: Path, rows: pd.DataFrame, patience: float) -> dict[str, Any]:
-    question = json.dumps({"folder": str(folder.resolve()), "frame": write_frame(rows)})
+def _ask(folder: Path, rows: pd.DataFrame, patience: float, trust: Trust) -> dict[str, Any]:
+    asked = {
+        "folder": str(folder.resolve()),
+        "frame": write_frame(rows),
+        "trust": trust.as_dict(),
+    }
+    question = json.dumps(asked)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "components.packages.answering"],

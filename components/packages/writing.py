@@ -1,6 +1,5 @@
 """Write a fitted model as a package: ONNX where it holds, else a safe format with the reason."""
 
-import io
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -11,12 +10,16 @@ import pandas as pd
 from components.answers import Answers
 from components.errors import PackageError
 from components.failpoints import failpoint
+from components.models.trusted import OwnModel
+from components.output import UNCHANGED
 from components.packages.cells import read_frame, write_frame
 from components.packages.comparing import compare
 from components.packages.fallbacks import write_skops, write_tensors
 from components.packages.graphs import open_graph
 from components.packages.manifest import GOLDEN, MANIFEST, REFERENCE, Format, Manifest, sha256
+from components.packages.references import write_reference
 from components.packages.scorer import write_golden
+from components.packages.trust import NOBODY, Trust
 
 if TYPE_CHECKING:
     from components.models.fitting import Fitted
@@ -37,6 +40,7 @@ def write_package(
     reference: pd.DataFrame,
     about: dict[str, Any],
     onnx_refused: str = "",
+    trust: Trust = NOBODY,
 ) -> Manifest:
     """Write a package; the manifest, with the digests of all other files, comes last.
 
@@ -56,6 +60,8 @@ def write_package(
         two equal fits, or their digests differ.
     onnx_refused : str
         Why not to try ONNX again; becomes the manifest's reason.
+    trust : Trust
+        Classes of the user's own that the model may be of.
 
     Raises
     ------
@@ -69,9 +75,12 @@ def write_package(
     cells = write_frame(golden)
     # The rows as whoever reads the package will have them.
     rows = read_frame(cells)
-    answers = fitted.predict(rows)
-    chosen, reason, files = _model_files(fitted, rows, answers, onnx_refused)
-    files |= {GOLDEN: write_golden(cells, answers), REFERENCE: _parquet(reference)}
+    answers = fitted.raw(rows)
+    own = type(fitted.model.own) if isinstance(fitted.model, OwnModel) else None
+    trusted = None if own is None else trust.name_of(own).model_dump()
+    chosen, reason, files = _model_files(fitted, rows, answers, onnx_refused, own)
+    golden_file = write_golden(cells, answers, fitted.output)
+    files |= {GOLDEN: golden_file, REFERENCE: write_reference(reference)}
     manifest = Manifest(
         format=chosen,
         reason=reason,
@@ -82,6 +91,8 @@ def write_package(
         made_with={name: version(name) for name in _LIBRARIES[chosen]},
         about=about,
         files={name: sha256(content) for name, content in sorted(files.items())},
+        output=None if fitted.output == UNCHANGED else fitted.output.as_dict(),
+        trusted=trusted,
     )
     stated = manifest.to_bytes()
     for name, content in sorted(files.items()):
@@ -92,7 +103,7 @@ def write_package(
 
 
 def _model_files(
-    fitted: "Fitted", rows: pd.DataFrame, answers: Answers, refused: str
+    fitted: "Fitted", rows: pd.DataFrame, answers: Answers, refused: str, own: type | None
 ) -> tuple[Format, str, dict[str, bytes]]:
     if not refused:
         content, refused = _graph(fitted, rows, answers)
@@ -101,7 +112,7 @@ def _model_files(
     if fitted.family == "network":
         tensors, config = write_tensors(cast("NetworkModel", fitted.model))
         return "safetensors", refused, {"model.safetensors": tensors, "model.json": config}
-    return "skops", refused, {"model.skops": write_skops(fitted.model)}
+    return "skops", refused, {"model.skops": write_skops(fitted.model, own=own)}
 
 
 def _graph(fitted: "Fitted", rows: pd.DataFrame, answers: Answers) -> tuple[bytes, str]:
@@ -114,12 +125,6 @@ def _graph(fitted: "Fitted", rows: pd.DataFrame, answers: Answers) -> tuple[byte
         return b"", str(problem)
     difference = compare(answers, found, rows)
     return content, difference.reason and f"ONNX answers otherwise: {difference.reason}"
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    written = io.BytesIO()
-    frame.reset_index(drop=True).to_parquet(written, engine="pyarrow", index=False)
-    return written.getvalue()
 
 
 def _write_through(file: Path, content: bytes) -> None:

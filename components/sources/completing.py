@@ -5,8 +5,9 @@ from typing import Literal
 import pandas as pd
 
 from components.checks import needed_columns, require_columns, require_names
-from components.errors import SourceError
+from components.errors import PipelineFileError, SourceError
 from components.pipelines import Column, Pipeline, Source
+from components.pipelines.possible import unkept_cuts
 from components.sources.feeds import open_feed
 from components.sources.parts import Feed, frame_of, once
 from components.values import parse_numbers, parse_text
@@ -35,7 +36,8 @@ def resolve(pipeline: Pipeline) -> Pipeline:
     StoreUnreachableError
         If it is a database that does not answer.
     PipelineFileError
-        If a feature has a name that the tables need themselves.
+        If a feature has a name that the tables need themselves, or a slice or sensitive column
+        is no feature.
 
     """
     if pipeline.columns and pipeline.task is not None:
@@ -52,6 +54,8 @@ def resolve(pipeline: Pipeline) -> Pipeline:
     task = pipeline.task or _task_of(_target_of(found, pipeline), pipeline)
     resolved = pipeline.model_copy(update={"columns": columns, "task": task})
     require_names(resolved)
+    if problem := unkept_cuts(resolved):
+        raise PipelineFileError(f"pipeline {pipeline.name}: {problem}")
     return resolved
 
 

@@ -71,14 +71,14 @@ def sum_up(home: "Home", pipeline: Pipeline, *, start: pd.Timestamp, end: pd.Tim
     first = home.ledger.promotions(pipeline.name)
     naive = frozen = naive_now(pipeline, rows[[EVENT_TIME]], labels, as_of=start)
     if first:
-        package = open_package(home, digest=first[0].digest, uri=first[0].package_uri)
+        package = open_package(home, pipeline, digest=first[0].digest, uri=first[0].package_uri)
         frozen = package.predict(rows[list(pipeline.inputs)])
     return Worth(
         metric=metric,
         rows=len(rows),
-        frozen=metric_value(metric, truth, frozen),
-        loop=metric_value(metric, said[LABEL], answers),
-        naive=metric_value(metric, truth, naive),
+        frozen=metric_value(metric, truth, frozen, quantile=pipeline.quantile),
+        loop=metric_value(metric, said[LABEL], answers, quantile=pipeline.quantile),
+        naive=metric_value(metric, truth, naive, quantile=pipeline.quantile),
         decisions=tuple(d for d in home.ledger.decisions(pipeline.name) if start <= d.as_of <= end),
         data_faults=sum(one.found_as_of <= end for one in home.ledger.faults(pipeline.name)),
     )

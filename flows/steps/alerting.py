@@ -1,8 +1,9 @@
 """Tell people what the ledger has found, each cause once.
 
 What is to be told follows from rows of the ledger: a data fault that was found, one that has
-ended. A mark a cause says what became of it. It is written before anything is sent, and again
-after: a process that dies in between sends the same alert, with the same id, once more.
+ended, a version that waits for a person's approval. A mark a cause says what became of it. It is
+written before anything is sent, and again after: a process that dies in between sends the same
+alert, with the same id, once more.
 
 fault in the ledger --> mark: pending --> sent to every channel --> mark: told
                            └──a channel is down: the next run tries again
@@ -20,9 +21,11 @@ from components.known_faults import KnownFault, aside_in_words, blocking
 from components.pipelines import Pipeline
 from flows.steps.diagnosing import in_its_own_time
 from flows.steps.leasing import Clock
+from flows.steps.proposing import promote_command
 from monitoring.alerts import Alert, Channel, Severity, channels_of, send
 
 if TYPE_CHECKING:
+    from components.stores.ledger import Challenger
     from flows.steps.home import Home
 
 State = Literal["pending", "told", "logged", "silent"]
@@ -105,11 +108,9 @@ def tell(home: "Home", pipeline: Pipeline, *, clock: Clock) -> Told:
 
 def alerts_of(home: "Home", name: str) -> tuple[Entry, ...]:
     """Read what became of the alerts of a pipeline, oldest first; nothing is written."""
-    found = (
-        _entry(home, name, alert_cause)
-        for one in home.ledger.faults(name)
-        for alert_cause in (_found(one), _ended(one))
-    )
+    causes = [c for one in home.ledger.faults(name) for c in (_found(one), _ended(one))]
+    causes += [_proposed(one) for one in home.ledger.challengers(name) if _is_proposal(one)]
+    found = (_entry(home, name, cause) for cause in causes)
     return tuple(sorted((e for e in found if e is not None), key=lambda e: e.written_at))
 
 
@@ -212,6 +213,14 @@ def _open_entries(home: "Home", pipeline: Pipeline, clock: Clock) -> Iterator[En
             yield Entry(pipeline.name, ended, "silent" if silent else "pending", now)
         elif over:
             yield from _pending(home, pipeline.name, _ended(one))
+    for proposed in filter(_is_proposal, home.ledger.challengers(pipeline.name)):
+        entry = _entry(home, pipeline.name, _proposed(proposed))
+        if entry is not None and entry.state == "pending":
+            yield entry
+        elif entry is None:
+            alert = _alert_of_proposal(home, pipeline, proposed)
+            # Whoever settled it knew of it.
+            yield Entry(pipeline.name, alert, "silent" if proposed.settled_by else "pending", now)
 
 
 def _pending(home: "Home", name: str, cause: str) -> Iterator[Entry]:
@@ -253,6 +262,21 @@ def _alert_of_ended(home: "Home", pipeline: Pipeline, one: KnownFault) -> Alert:
     )
 
 
+def _alert_of_proposal(home: "Home", pipeline: Pipeline, one: "Challenger") -> Alert:
+    made = home.ledger.decisions(pipeline.name)
+    waits = next(decision for decision in made if decision.id == one.decision_id)
+    return _alert(
+        home,
+        pipeline,
+        _proposed(one),
+        severity="info",
+        title=f"{pipeline.name}: version {one.version} waits for approval",
+        said=[f"{waits.why}."],
+        commands=f"Look: driftwheel history {pipeline.name}\n"
+        f"Approve: {promote_command(pipeline.name, one.version)}",
+    )
+
+
 def _alert(
     home: "Home",
     pipeline: Pipeline,
@@ -280,6 +304,14 @@ def _found(one: KnownFault) -> str:
 
 def _ended(one: KnownFault) -> str:
     return f"fault-ended:{one.key}"
+
+
+def _is_proposal(one: "Challenger") -> bool:
+    return one.awaits == "approval"
+
+
+def _proposed(one: "Challenger") -> str:
+    return f"proposal:{one.decision_id}"
 
 
 def _name(*parts: str) -> str:

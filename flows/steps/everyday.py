@@ -52,7 +52,7 @@ def score(
     Data faults are looked for first: a column that has just gone wrong is stood in for, or
     refused, as its `fallback` says, already in the delivery that brought it.
     """
-    from flows.steps import diagnosing, scoring, sinking
+    from flows.steps import diagnosing, scoring, shadowing, sinking
 
     stage("diagnose", diagnosing.look_for_faults, network=True)(
         home, pipeline, as_of=as_of, clock=clock, flow_run_id=flow_run_id
@@ -64,6 +64,10 @@ def score(
     if pipeline.sink is not None:
         # The lake has them: a sink that is down gets them with the next run.
         said["sent"] = stage("sink", sinking.push_predictions, network=True)(home, pipeline)
+    shadow = stage("shadow", shadowing.answer_beside)(
+        home, pipeline, as_of=as_of, flow_run_id=flow_run_id
+    )
+    said["shadow"] = None if shadow is None else asdict(shadow)
     said["alerts"] = asdict(stage("alert", tell)(home, pipeline, clock=clock))
     return said
 
@@ -78,12 +82,16 @@ def monitor(
     stage: Stage = plain,
 ) -> Watched:
     """Measure the complete windows, judge the newest, tell people what they must know."""
-    from flows.steps import watching
+    from flows.steps import shadowing, watching
 
     watched = stage("monitor", watching.watch, network=True)(
         home, pipeline, as_of=as_of, clock=clock, flow_run_id=flow_run_id
     )
-    return replace(watched, alerts=stage("alert", tell)(home, pipeline, clock=clock))
+    shadow = stage("judge-shadow", shadowing.judge_beside, network=True)(
+        home, pipeline, as_of=as_of, clock=clock, flow_run_id=flow_run_id
+    )
+    alerts = stage("alert", tell)(home, pipeline, clock=clock)
+    return replace(watched, shadow=shadow, alerts=alerts)
 
 
 def request_training(

@@ -246,7 +246,7 @@ def measure(
     records = records_known(home.lake, pipeline, as_of=as_of, since=window.start)
     records = records[records[EVENT_TIME] < window.end]
     fine = without_faulty(records, faults)
-    scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
+    scorer = open_package(home, pipeline, digest=promotion.digest, uri=promotion.package_uri)
     drift = measure_drift(
         scorer.reference(),
         fine[list(pipeline.features)],

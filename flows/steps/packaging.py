@@ -12,6 +12,7 @@ from components.failpoints import failpoint
 from components.packages.golden import golden_rows
 from components.packages.manifest import Manifest
 from components.packages.parity import Parity, check_parity
+from components.packages.trust import Trust
 from components.packages.writing import write_package
 from components.pipelines import Pipeline
 from flows.steps.learnt import learnt_file, learnt_from
@@ -79,7 +80,7 @@ def _attempt(
 ) -> Packaged:
     with tempfile.TemporaryDirectory(prefix="driftwheel-") as work:
         folder = Path(work) / "package"
-        reference = trained.reference(pipeline)
+        reference, trust = trained.reference(pipeline), Trust.of(pipeline)
         manifest = write_package(
             folder,
             trained.fitted,
@@ -87,12 +88,14 @@ def _attempt(
             reference=reference,
             about=about,
             onnx_refused=refused,
+            trust=trust,
         )
         failpoint("after-manifest")
         uri = run.log_package(folder, reference.head(5))
         failpoint("after-model-files")
         fetched = registry.fetch(uri, Path(work) / "fetched")
-        return Packaged(uri, manifest, check_parity(fetched, trained.fitted, golden))
+        parity = check_parity(fetched, trained.fitted, golden, trust=trust)
+        return Packaged(uri, manifest, parity)
 
 
 def _about(trained: Trained, pipeline: Pipeline, snapshot: Snapshot, role: str) -> dict[str, Any]:

@@ -120,8 +120,11 @@ class Past:
 
     def _with_history(self, unseen: tuple[Fault, ...]) -> Self:
         index = HistoryIndex.of(self._records, self._labels, self._pipeline, unseen)
+        # All versions of a record have the same history: that of its first one.
+        made, whose = index.at(self.scored), pd.Index(self.scored[RECORD_ID])
         scored, records, labelled = (
-            rows.assign(**index.at(rows)) for rows in (self.scored, self._records, self._labelled)
+            rows.assign(**made.iloc[whose.get_indexer(rows[RECORD_ID])].set_index(rows.index))
+            for rows in (self.scored, self._records, self._labelled)
         )
         return replace(
             self, scored=scored, _records=records, _labelled=labelled, _unseen=unseen, _others={}

@@ -83,7 +83,8 @@ where known_time <= {as_of} and label is not null group by record_id"""
 _RECORDED = """
 select distinct record_id from this semi join wanted using (record_id)
 where known_time <= {as_of}"""
-_SCORED = "select distinct record_id from this semi join wanted using (record_id)"
+_SCORED = """
+select distinct record_id from this semi join wanted using (record_id) where channel <> 'shadow'"""
 # The version known first, as with records: the first of those that can be answered.
 _PENDING = """
 select distinct on (record_id) record_id, event_time, known_time, labelled

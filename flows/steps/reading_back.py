@@ -13,6 +13,7 @@ from flows.steps.rivals import NAIVE, classes_of, open_package
 from flows.steps.snapshots import labels_known
 
 if TYPE_CHECKING:
+    from components.stores.ledger import Challenger, Promotion
     from flows.steps.home import Home
 
 
@@ -40,9 +41,12 @@ def _classes(home: "Home", pipeline: Pipeline, made: pd.Series) -> tuple[str, ..
     version = made["model_version"]
     if version == NAIVE:
         return classes_of(pipeline, labels_known(home.lake, pipeline, as_of=made[KNOWN_TIME]))
-    promotions = home.ledger.promotions(pipeline.name)
-    promotion = next(one for one in promotions if one.version == version)
-    found = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
+    registered: list[Promotion | Challenger] = [
+        *home.ledger.promotions(pipeline.name),
+        *home.ledger.challengers(pipeline.name),
+    ]
+    promotion = next(one for one in registered if one.version == version)
+    found = open_package(home, pipeline, digest=promotion.digest, uri=promotion.package_uri)
     return found.manifest.classes
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flows.steps.aliases import MovedAlias, copy_aliases
+from flows.steps.carding import card_decisions
 from flows.steps.leasing import Clock
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Lost:
 
 
 def find_lost(home: "Home", pipeline: str, *, clock: Clock, grace: timedelta = GRACE) -> Lost:
-    """Find requests without a worker and bring MLflow's aliases up to the ledger."""
+    """Find requests without a worker; bring MLflow's aliases and cards up to the ledger."""
     now = clock()
     waiting = home.ledger.pending(pipeline, now=now)
     lost = tuple(request for request in waiting if now - request.written_at >= grace)
@@ -44,6 +45,7 @@ def find_lost(home: "Home", pipeline: str, *, clock: Clock, grace: timedelta = G
         return Lost((), ())  # nothing was ever asked for: no need to open MLflow
     _end_dead_runs(home, pipeline, {request.id for request in waiting})
     moved = copy_aliases(home, pipeline) if home.ledger.champion(pipeline) else []
+    card_decisions(home, pipeline)
     return Lost(lost, tuple(moved))
 
 

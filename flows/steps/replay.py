@@ -6,36 +6,34 @@ first known, by the version in charge at that time. Data faults are looked for a
 moment, and set aside as they were known then; each ends by itself once the feed is clean.
 """
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from components.answers import Answers
-from components.errors import NotEnoughHistoryError, PackageError, TrainingError
+from components.errors import NotEnoughHistoryError, TrainingError
 from components.fallbacks import apply_fallbacks
 from components.faults import without_faulty
 from components.history.hiding import in_force_for_history
 from components.metrics import metric_value
-from components.packages.golden import golden_rows
-from components.packages.scorer import load_package
-from components.packages.writing import write_package
 from components.pipelines import Pipeline
-from components.recipes import Recipe, search_recipe
+from components.recipes import Recipe
 from components.records import EVENT_TIME, KNOWN_TIME, LABEL
+from components.search import search_recipe
 from components.splits import split_newest
 from flows.steps import training
 from flows.steps.contenders import Contender
 from flows.steps.diagnosing import InForce, in_force
+from flows.steps.evaluating import examine_for_gate
 from flows.steps.past import Past
 from flows.steps.past_faults import PastFaults
 from flows.steps.rivals import Rival, naive_now
 from flows.steps.snapshots import Snapshot
+from flows.steps.unservable import unservable
 from flows.steps.waiting import must_wait
 from monitoring.drift import measure_drift
 from monitoring.policies import History, Verdict, WindowFacts, blocked, judge
@@ -172,6 +170,7 @@ class _Replay:
         self.heard: set[tuple[str, str]] = set()
         self.proven: set[str] = set()
         self.facts: list[WindowFacts] = []
+        self.judged: list[Mapping[str, Any]] = []
         self.done = Replayed(contender)
 
     def run(self, told: Callable[[pd.Timestamp], None]) -> Replayed:
@@ -183,7 +182,7 @@ class _Replay:
                 happened = self._look(end)
                 verdict = self._judge(end)
                 if verdict.action == "retrain":
-                    happened.append(self._train(end, why=verdict.reason))
+                    happened.append(self._train(end, why=verdict.reason, cause=verdict.cause))
             told(end)
         return self.done
 
@@ -240,7 +239,8 @@ class _Replay:
             answers = self.rival.model.predict(rows[list(self.pipeline.inputs)])
         kept = rows[[EVENT_TIME, LABEL]].assign(version=self.rival.version)
         self.done.predicted.append((kept, answers))
-        return metric_value(self.pipeline.resolved_metric, rows[LABEL], answers)
+        metric, quantile = self.pipeline.resolved_metric, self.pipeline.quantile
+        return metric_value(metric, rows[LABEL], answers, quantile=quantile)
 
     def _in_force(self, begin: pd.Timestamp) -> InForce:
         """Say what was known to be faulty when a stretch began."""
@@ -298,7 +298,7 @@ class _Replay:
         )
         self.facts.append(WindowFacts.of(window, found))
 
-    def _train(self, moment: pd.Timestamp, *, why: str = "") -> _Outcome:
+    def _train(self, moment: pd.Timestamp, *, why: str = "", cause: str | None = None) -> _Outcome:
         """Train as of a moment; say what came of it."""
         self.tried = moment
         standing = self.faults.look(moment).faults(self.pipeline)
@@ -309,7 +309,10 @@ class _Replay:
             )
         started = time.perf_counter()
         try:
-            came = self._challenge(moment) if self.contender.gated else self._replace(moment)
+            if self.contender.gated:
+                came = self._challenge(moment, cause or "")
+            else:
+                came = self._replace(moment)
         except (NotEnoughHistoryError, TrainingError) as problem:
             came = _Outcome("failed", str(problem), fitted=False)
         self.done.train_seconds += time.perf_counter() - started
@@ -342,7 +345,7 @@ class _Replay:
         as it does is proven once: later fits of the same family are not packaged again.
         """
         rows = self._learnt_from(moment)
-        recipe = self._recipe(rows) or search_recipe(rows, self.pipeline, as_of=moment).best
+        recipe = self._recipe(rows) or self._windows_again(rows, moment)
         trained = training.fit_on(rows, recipe, self.pipeline, until=moment)
         family = recipe.family
         problem = unservable(trained, self.pipeline, packaged=family not in self.proven)
@@ -358,7 +361,14 @@ class _Replay:
             return self.recipe
         return training.kept_recipe(self.pipeline, self.rival, rows)
 
-    def _challenge(self, moment: pd.Timestamp) -> _Outcome:
+    def _windows_again(self, rows: pd.DataFrame, moment: pd.Timestamp) -> Recipe:
+        """Try the recipe in charge on every window, now that they may be told apart."""
+        champion = self.rival.recipe
+        return search_recipe(
+            rows, self.pipeline, as_of=moment, champion=champion, windows_only=True
+        ).best
+
+    def _challenge(self, moment: pd.Timestamp, cause: str) -> _Outcome:
         rows = self._learnt_from(moment)
         snapshot = Snapshot(self.pipeline.name, moment, rows, {}, "")
         prepared = training.preprocess(snapshot, self.pipeline, self.rival)
@@ -368,10 +378,19 @@ class _Replay:
             return _Outcome("wait", waits.reason, fitted=False)
         twin = training.fit_twin(prepared, self.pipeline)
         found = training.evaluate(prepared, twin, self.pipeline, self.rival, snapshot)
-        decision = training.gate(found, prepared, self.pipeline, self.rival)
+        decision = training.gate(
+            found,
+            prepared,
+            self.pipeline,
+            self.rival,
+            beside=examine_for_gate(prepared, found, self.pipeline, self.rival),
+            earlier=self.judged,
+            cause=cause,
+        )
+        self.judged.append(decision.numbers)
         if decision.outcome != "promoted":
             return _Outcome(decision.outcome, decision.reason)
-        served = training.refit(snapshot, twin, self.pipeline)
+        served = training.refit(snapshot, twin, found, prepared, self.pipeline)
         problem = training.disagreement(served, found, prepared)
         if problem:
             return _Outcome("refused", problem)
@@ -391,44 +410,7 @@ class _Replay:
         )
 
 
-def unservable(trained: training.Trained, pipeline: Pipeline, *, packaged: bool) -> str:
-    """Say why a fit must not take charge; empty when it may.
-
-    Parameters
-    ----------
-    trained : Trained
-    pipeline : Pipeline
-    packaged : bool
-        Also write the package, ONNX or the fallback that would be shipped, and ask it.
-
-    """
-    golden = golden_rows(
-        trained.rows[list(pipeline.inputs)], trained.fitted.contract, seed=pipeline.seed
-    )
-    answers = trained.fitted.predict(golden)
-    given = answers.values if answers.probabilities is None else answers.probabilities
-    finite = np.isfinite(np.asarray(given, dtype=np.float64)).reshape(len(golden), -1).all(axis=1)
-    if not finite.all():
-        return f"{(~finite).sum()} of {len(golden)} golden rows get an answer that is not finite"
-    return _packaging_problem(trained, pipeline, golden) if packaged else ""
-
-
-def _packaging_problem(trained: training.Trained, pipeline: Pipeline, golden: pd.DataFrame) -> str:
-    with tempfile.TemporaryDirectory(prefix="driftwheel-") as folder:
-        try:
-            write_package(
-                Path(folder),
-                trained.fitted,
-                golden=golden,
-                reference=trained.reference(pipeline),
-                about={},
-            )
-            load_package(Path(folder)).probe()
-        except PackageError as problem:
-            return f"its package cannot serve: {problem}"
-    return ""
-
-
 def replace_search(pipeline: Pipeline) -> Pipeline:
     """Keep a recipe over a backtest, unless windows could not be told apart when it was found."""
-    return pipeline.model_copy(update={"search": "first"})
+    search = pipeline.search.model_copy(update={"when": "first"})
+    return pipeline.model_copy(update={"search": search})

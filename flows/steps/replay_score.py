@@ -34,9 +34,16 @@ def score_with_interval(
     """
     metric, truth, times = pipeline.resolved_metric, rows[LABEL], rows[EVENT_TIME]
     found = metric_interval(
-        metric, truth, answers, times, block=pipeline.gate.block, level=LEVEL / 2
+        metric,
+        truth,
+        answers,
+        times,
+        block=pipeline.gate.block,
+        level=LEVEL / 2,
+        quantile=pipeline.quantile,
     )
-    return metric_value(metric, truth, answers), (found.low, found.high)
+    value = metric_value(metric, truth, answers, quantile=pipeline.quantile)
+    return value, (found.low, found.high)
 
 
 def _aligned(answers: Answers, classes: tuple[str, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Carry out one retraining request, from its lease to a decision.
 
 diagnose -> snapshot -> preprocess -> fit -> evaluate -> package -> register -> gate -> refit
--> promote
+                                       └──shadow: package, register, wait for labels    └─> promote
 
 The champion changes only at the end, in one transaction of the ledger that checks the lease;
 whatever goes wrong before leaves it in charge and closes the request with the reason.
@@ -10,32 +10,35 @@ whatever goes wrong before leaves it in charge and closes the request with the r
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from components.errors import DriftwheelError, LeaseLostError, StoreError
+from components.errors import LeaseLostError, TrainingError
 from components.failpoints import failpoint
 from components.faults import Fault
 from components.known_faults import Faults, in_words
 from components.pipelines import Pipeline
+from components.records import LABEL
 from components.written_faults import read_faults, write_faults
 from flows.steps import training
-from flows.steps.aliases import copy_aliases
+from flows.steps.concluding import Result, close_as_failed, decide, put_off
 from flows.steps.diagnosing import look_for_faults
-from flows.steps.leasing import AUTOMATION, Clock, event_id, kept_alive
+from flows.steps.evaluating import examine, examine_for_gate
+from flows.steps.footprints import compare_footprints
+from flows.steps.leasing import Clock, kept_alive
 from flows.steps.packaging import Packaged, package, register
 from flows.steps.reconciling import REQUEST_TAG
 from flows.steps.rivals import Rival, open_rival
+from flows.steps.shadowing import nothing_held_out, stands_in_shadow
 from flows.steps.snapshots import Snapshot, table_versions, take_snapshot
 from flows.steps.stages import Stage, plain
 from flows.steps.training_record import open_run, record_evaluation, record_gate, record_snapshot
 from flows.steps.waiting import must_wait
-from monitoring.policies import blocked
 from monitoring.policies import set_aside as set_aside_in_words
 
 if TYPE_CHECKING:
-    from components.stores.ledger import Decision, Lease, NewPromotion, Outcome, Request
+    from components.stores.ledger import Decision, Lease, Request
     from components.stores.registry import Run
     from flows.steps.home import Home
     from monitoring.gate import GateDecision
@@ -60,15 +63,6 @@ class Assignment:
     who: str
     as_of: pd.Timestamp
     by_reconcile: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a training came to, before it is written."""
-
-    decision: "GateDecision"
-    tested_version: str | None = None
-    served: "tuple[str, Packaged] | None" = None
 
 
 def carry_out(
@@ -96,7 +90,7 @@ def carry_out(
         except LeaseLostError:
             raise
         except Exception as problem:
-            _close_as_failed(home, assignment, problem, clock)
+            close_as_failed(home, assignment, problem, clock)
             raise
         except BaseException:
             home.ledger.release(assignment.lease)
@@ -114,14 +108,14 @@ def _train_and_decide(
     told("looking for data faults")
     faults = stage("diagnose", bound_faults, network=True)(home, assignment, clock=clock)
     if faults.blocking:
-        return _put_off(home, assignment, faults.blocking, clock=clock)
-    rival = open_rival(home, assignment.pipeline.name)
+        return put_off(home, assignment, faults.blocking, clock=clock)
+    rival = open_rival(home, assignment.pipeline)
     # We hold the lease: whatever an earlier worker on this request left open is dead.
     home.registry.settle_left_behind(assignment.pipeline.name, REQUEST_TAG, assignment.request.id)
     with open_run(home, assignment) as run:
         result = _train(home, assignment, run, rival, faults.aside, stage=stage, told=told)
         record_gate(run, result.decision, result.tested_version, result.served)
-        return _decide(home, assignment, run, rival, result, clock=clock, told=told)
+        return decide(home, assignment, run, rival, result, clock=clock, told=told)
 
 
 def _train(
@@ -139,6 +133,8 @@ def _train(
     snapshot = stage("snapshot", bound_snapshot, network=True)(home, assignment, aside)
     failpoint("during-preprocess")
     prepared = stage("preprocess", training.preprocess)(snapshot, pipeline, rival)
+    if pipeline.gate.mode == "shadow":
+        prepared = nothing_held_out(prepared, snapshot)
     record_snapshot(run, snapshot, prepared)
     _record_aside(run, aside)
     waits = must_wait(prepared, pipeline, rival)
@@ -148,20 +144,30 @@ def _train(
 
     twin = stage("fit", training.fit_twin)(prepared, pipeline, told=told)
     failpoint("mid-fit")
+    _refuse_constant_target(twin, pipeline)
+    if pipeline.gate.mode == "shadow":
+        standing = stands_in_shadow(prepared, pipeline, rival)
+        return _begin_shadow(
+            home, assignment, run, standing, snapshot, twin, stage=stage, told=told
+        )
     evaluation = stage("evaluate", training.evaluate)(prepared, twin, pipeline, rival, snapshot)
-    record_evaluation(run, home, assignment, twin, evaluation, rival)
+    examination = stage("examine", examine)(prepared, twin, evaluation, pipeline)
+    record_evaluation(run, home, assignment, twin, evaluation, rival, examination)
     told("packaging and checking the twin")
     tested = stage("package", package, network=True)(
         home.registry, run, twin, pipeline, snapshot, role="tested"
     )
-    tested_version = _register(home, assignment, run, tested, "tested", stage, "register")
-    decision = stage("gate", training.gate)(evaluation, prepared, pipeline, rival)
+    watching = pipeline.mode == "watch"
+    tested_version = (
+        None if watching else _register(home, assignment, run, tested, "tested", stage, "register")
+    )
+    decision = _judge(home, assignment, rival, prepared, evaluation, tested, stage=stage)
     failpoint("after-gate")
-    if decision.outcome != "promoted":
+    if decision.outcome != "promoted" or watching:
         return Result(decision, tested_version)
 
     told("refitting the winner on everything known")
-    served = stage("refit", training.refit)(snapshot, twin, pipeline)
+    served = stage("refit", training.refit)(snapshot, twin, evaluation, prepared, pipeline)
     problem = training.disagreement(served, evaluation, prepared)
     if problem:
         return Result(replace(decision, outcome="refused", reason=problem), tested_version)
@@ -170,6 +176,75 @@ def _train(
     )
     version = _register(home, assignment, run, packed, "served", stage, "register-refit")
     return Result(decision, tested_version, (version, packed))
+
+
+def _refuse_constant_target(twin: training.Trained, pipeline: Pipeline) -> None:
+    """See that there was something to learn: a constant answers a stuck feed perfectly.
+
+    Raises
+    ------
+    TrainingError
+        If all labels are one and the same.
+
+    """
+    labels = twin.rows[LABEL]
+    if (labels == labels.iloc[0]).all():
+        raise TrainingError(
+            f"{pipeline.name}: {pipeline.target} is {labels.iloc[0]} in all {len(labels)} rows "
+            f"that {twin.recipe} learns from, so there is nothing to predict; look at what "
+            f"delivers the labels, or widen the training window"
+        )
+
+
+def _judge(
+    home: "Home",
+    assignment: Assignment,
+    rival: Rival,
+    prepared: training.Prepared,
+    evaluation: training.Evaluation,
+    tested: Packaged,
+    *,
+    stage: Stage,
+) -> "GateDecision":
+    """Let the gate compare the twin with its rival, in all that it must not lose as well."""
+    pipeline = assignment.pipeline
+    latency, size = stage("weigh", compare_footprints, network=True)(home, pipeline, rival, tested)
+    beside = examine_for_gate(prepared, evaluation, pipeline, rival)
+    return stage("gate", training.gate)(
+        evaluation,
+        prepared,
+        pipeline,
+        rival,
+        beside=replace(beside, latency=latency, size=size),
+        earlier=[one.numbers for one in home.ledger.decisions(pipeline.name)],
+        cause=assignment.request.cause,
+    )
+
+
+def _begin_shadow(
+    home: "Home",
+    assignment: Assignment,
+    run: "Run",
+    standing: "GateDecision",
+    snapshot: Snapshot,
+    challenger: training.Trained,
+    *,
+    stage: Stage,
+    told: Callable[[str], None],
+) -> Result:
+    """Register a challenger that nothing can be said of yet; labels will judge it."""
+    pipeline = assignment.pipeline
+    run.set_tags({"driftwheel.recipe": str(challenger.recipe)})
+    run.log_file(pipeline.file)
+    told("packaging and checking the challenger")
+    packed = stage("package", package, network=True)(
+        home.registry, run, challenger, pipeline, snapshot, role="served"
+    )
+    if pipeline.mode == "watch":
+        return Result(standing)
+    version = _register(home, assignment, run, packed, "served", stage, "register")
+    failpoint("after-gate")
+    return Result(standing, version, (version, packed), in_shadow=True)
 
 
 def bound_faults(home: "Home", assignment: Assignment, *, clock: Clock) -> Faults:
@@ -213,21 +288,6 @@ def _record_aside(run: "Run", aside: tuple[Fault, ...]) -> None:
         run.log_text("".join(lines), "set_aside.txt")
 
 
-def _put_off(
-    home: "Home", assignment: Assignment, faults: tuple[Fault, ...], *, clock: Clock
-) -> "Decision":
-    """Close a request because a data fault stands in the newest window; the champion stays."""
-    outcome = _outcome(
-        home,
-        assignment,
-        what="data_fault",
-        why=blocked(faults, assignment.pipeline.name),
-        first=home.ledger.champion(assignment.pipeline.name) is None,
-        numbers={},
-    )
-    return home.ledger.conclude(assignment.lease, outcome, promotion=None, now=clock())
-
-
 def bound_snapshot(home: "Home", assignment: Assignment, aside: tuple[Fault, ...] = ()) -> Snapshot:
     """Take the snapshot of a request, at the table versions of its first attempt.
 
@@ -266,98 +326,3 @@ def _register(
         description=f"{role} in {assignment.request.id} ({assignment.request.cause}), "
         f"as of {assignment.as_of.date()}",
     )
-
-
-def _decide(
-    home: "Home",
-    assignment: Assignment,
-    run: "Run",
-    rival: Rival,
-    result: Result,
-    *,
-    clock: Clock,
-    told: Callable[[str], None],
-) -> "Decision":
-    """Write the decision and, with it, the promotion; then let MLflow's aliases follow."""
-    outcome = _outcome(
-        home,
-        assignment,
-        what=result.decision.outcome,
-        why=result.decision.reason,
-        tested_version=result.tested_version,
-        served_version=result.served[0] if result.served else None,
-        first=rival.model is None,
-        numbers=result.decision.numbers,
-        mlflow_run_id=run.id,
-    )
-    promotion = _promotion(assignment, rival, result)
-    decision = home.ledger.conclude(assignment.lease, outcome, promotion=promotion, now=clock())
-    failpoint("after-cas-before-alias")
-    try:
-        copy_aliases(home, assignment.pipeline.name)
-    except StoreError as problem:
-        # The decision stands in the ledger; MLflow's aliases are its copy.
-        told(f"decided, but MLflow's aliases lag behind until the next reconcile: {problem}")
-    failpoint("after-alias")
-    return decision
-
-
-def _promotion(assignment: Assignment, rival: Rival, result: Result) -> "NewPromotion | None":
-    from components.stores.ledger import NewPromotion
-
-    if result.served is None:
-        return None
-    version, packed = result.served
-    return NewPromotion(
-        version=version,
-        tested_version=result.tested_version,
-        digest=packed.manifest.digest,
-        package_uri=packed.uri,
-        expected_epoch=rival.epoch,
-        who=assignment.who,
-    )
-
-
-def _outcome(home: "Home", assignment: Assignment, **said: Any) -> "Outcome":
-    from components.stores.ledger import Outcome
-
-    request = home.ledger.find(assignment.request.id) or assignment.request
-    return Outcome(
-        pipeline=assignment.pipeline.name,
-        who=assignment.who,
-        as_of=assignment.as_of,
-        request_id=request.id,
-        event_id=request.event_id or _event_heard(home, assignment),
-        flow_run_id=assignment.lease.flow_run_id,
-        by_reconcile=assignment.by_reconcile,
-        **said,
-    )
-
-
-def _event_heard(home: "Home", assignment: Assignment) -> str | None:
-    """Name the event that started this, where its sender died before it could note it."""
-    if assignment.who != AUTOMATION:
-        return None
-    return str(event_id(home.ledger.ledger_id, assignment.request.id))
-
-
-def _close_as_failed(
-    home: "Home", assignment: Assignment, problem: Exception, clock: Clock
-) -> None:
-    """Close the request with the cause in plain words; a lost lease leaves it to its taker."""
-    words = str(problem) if isinstance(problem, DriftwheelError) else repr(problem)
-    outcome = _outcome(
-        home,
-        assignment,
-        what="failed",
-        why=f"training failed, the champion stays: {words}",
-        tested_version=None,
-        served_version=None,
-        first=home.ledger.champion(assignment.pipeline.name) is None,
-        numbers={},
-        mlflow_run_id="",
-    )
-    try:
-        home.ledger.conclude(assignment.lease, outcome, promotion=None, now=clock())
-    except LeaseLostError as lost:
-        problem.add_note(f"the request was left open: {lost}")

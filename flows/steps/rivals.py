@@ -11,6 +11,7 @@ import pandas as pd
 from components.answers import Answers
 from components.baselines import BestNaive, best_naive, naive_answers
 from components.packages.scorer import Scorer, load_package
+from components.packages.trust import Trust
 from components.pipelines import Pipeline
 from components.recipes import Recipe
 from components.records import LABEL
@@ -62,12 +63,12 @@ class Rival:
     reference: pd.DataFrame | None = None
 
 
-def open_rival(home: "Home", pipeline: str) -> Rival:
+def open_rival(home: "Home", pipeline: Pipeline) -> Rival:
     """Open whoever is in charge now."""
-    promotion = home.ledger.champion(pipeline)
+    promotion = home.ledger.champion(pipeline.name)
     if promotion is None:
         return Rival()
-    scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
+    scorer = open_package(home, pipeline, digest=promotion.digest, uri=promotion.package_uri)
     about = scorer.manifest.about
     return Rival(
         version=promotion.version,
@@ -79,27 +80,29 @@ def open_rival(home: "Home", pipeline: str) -> Rival:
     )
 
 
-def open_package(home: "Home", *, digest: str, uri: str) -> Scorer:
+def open_package(home: "Home", pipeline: Pipeline, *, digest: str, uri: str) -> Scorer:
     """Open a package by its digest; fetched from the registry once, then kept.
 
     Raises
     ------
+    PackageError
+        If it is of a class of the user's own that the pipeline file does not trust.
     TamperedPackageError
         If the bytes, fetched or kept, are not those that were registered.
 
     """
     kept = home.packages / digest
     if not kept.is_dir():
-        _keep(home, kept, uri=uri, digest=digest)
-    return load_package(kept, digest=digest)
+        _keep(home, kept, uri=uri, digest=digest, trust=Trust.of(pipeline))
+    return load_package(kept, digest=digest, trust=Trust.of(pipeline))
 
 
-def _keep(home: "Home", kept: Path, *, uri: str, digest: str) -> None:
+def _keep(home: "Home", kept: Path, *, uri: str, digest: str, trust: Trust) -> None:
     """Fetch into a private folder, check, and move into place in one step."""
     home.packages.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.packages, prefix=".fetch-") as folder:
         fetched = home.registry.fetch(uri, Path(folder))
-        load_package(fetched, digest=digest)
+        load_package(fetched, digest=digest, trust=trust)
         try:
             fetched.rename(kept)
         except OSError:
@@ -129,6 +132,7 @@ def naive_on(pipeline: Pipeline, rows: pd.DataFrame, labels: pd.DataFrame) -> Be
         season=pipeline.season,
         metric=pipeline.resolved_metric,
         entity=pipeline.entity,
+        quantile=pipeline.quantile,
     )
 
 

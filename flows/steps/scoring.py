@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +21,11 @@ from components.history.hiding import in_force_for_history
 from components.pipelines import Pipeline
 from components.records import (
     EVENT_TIME,
+    INTERVAL_HIGH,
+    INTERVAL_LOW,
     KNOWN_TIME,
     LABELS,
+    PREDICTION_SET,
     PREDICTIONS,
     RECORD_ID,
     RECORDS,
@@ -51,7 +52,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from components.stores.lake import Reader
+    from components.stores.ledger import Challenger
     from flows.steps.home import Home
+
+SHADOW = "shadow"
+"""The channel of a challenger's answers, which nobody gets."""
 
 _ID = pa.schema([(RECORD_ID, pa.string())])
 _ID_AND_TIME = pa.schema([(RECORD_ID, pa.string()), (KNOWN_TIME, UTC_TIME)])
@@ -68,7 +73,17 @@ select made.*, labelled.known_time as labelled from (
 ) as made left join labelled using (record_id)
 where labelled.known_time is null or labelled.known_time > {care} or made.known_time >= {care}
 order by record_id"""
-_THERE = "select record_id from this semi join wanted using (record_id)"
+_SERVED = f"channel <> '{SHADOW}'"
+_SCORED = f"select record_id from this where {_SERVED}"  # noqa: S608 - constants
+_THERE = "select record_id from this semi join wanted using (record_id) where {taken}"
+_SHADOWED = f"channel = '{SHADOW}' and model_version = $version"
+# What the champion answered of the records that came since a challenger was trained.
+_NOT_SHADOWED = f"""
+select distinct record_id from this
+where {_SERVED} and model_version = $champion and known_time <= $as_of
+and record_known_time > $since and record_id not in (
+    select record_id from this where {_SHADOWED}
+)"""  # noqa: S608 - constants
 _VERSIONS = "select * from this semi join wanted using (record_id) where known_time <= $as_of"
 
 
@@ -102,7 +117,8 @@ class _Batch:
 
     `spoiled` is what history features see nothing of. `records` and `labels` are every version
     known by then, where history features or a stand-in need them; they are read once.
-    `quarantined` says whether rows with impossible values wait, too.
+    `quarantined` says whether rows with impossible values wait, too. A `challenger` answers in
+    shadow, in place of the version in charge.
     """
 
     as_of: pd.Timestamp
@@ -114,6 +130,7 @@ class _Batch:
     quarantined: bool = False
     records: pd.DataFrame | None = None
     labels: pd.DataFrame | None = None
+    challenger: "Challenger | None" = None
 
 
 def score(
@@ -127,22 +144,15 @@ def score(
     stands in a column, what the pipeline file states stands in for its values; and so it does
     for a single impossible value, whose row stands in quarantine.
     """
-    force = faults_in_force(home, pipeline, as_of=as_of)
-    aside = standing(home, pipeline, as_of=as_of)
-    batch = _Batch(
-        as_of,
-        flow_run_id,
-        force.faults,
-        force.discarded,
-        mended(home, pipeline, as_of=as_of),
-        in_force_for_history(aside, force.faults, pipeline),
-    )
+    batch = _batch(home, pipeline, as_of=as_of, flow_run_id=flow_run_id)
     care = under_care_since(home.ledger, pipeline.name) or as_of
     quarantined = find_quarantined(home, pipeline, as_of=as_of, care=care)
     batch = replace(batch, quarantined=not quarantined.pending.empty)
     waiting = [_pending(home, pipeline, as_of), quarantined.pending]
     pending = _by_version(home, pipeline, waiting, as_of)
     if pending:
+        # A table of old gets the columns that it lacks.
+        home.lake.create(pipeline.name, PREDICTIONS, prediction_schema(pipeline))
         batch = _with_past(home, pipeline, batch)
     done = [
         _score_with(home, pipeline, version, wanted, batch) for version, wanted in pending.items()
@@ -156,6 +166,46 @@ def score(
         stood_in=sum(one.stood_in for one in done),
         refused=sum(one.refused for one in done),
         unanswered=quarantined.unanswered,
+    )
+
+
+def score_beside(
+    home: "Home",
+    pipeline: Pipeline,
+    challenger: "Challenger",
+    *,
+    as_of: pd.Timestamp,
+    flow_run_id: str = "",
+) -> Scored:
+    """Let a challenger answer in shadow what the champion has answered, each record once.
+
+    Only records that were known after its training: it may have learnt from earlier ones.
+    """
+    champion = home.ledger.champion(pipeline.name)
+    asked = {
+        "champion": champion.version if champion else NAIVE,
+        "version": challenger.version,
+        "since": challenger.as_of,
+        "as_of": as_of,
+    }
+    found = home.lake.open(pipeline.name, PREDICTIONS).query(_NOT_SHADOWED, params=asked)
+    if not found.num_rows:
+        return Scored(0, {})
+    batch = _batch(home, pipeline, as_of=as_of, flow_run_id=flow_run_id)
+    batch = _with_past(home, pipeline, replace(batch, challenger=challenger))
+    return _score_with(home, pipeline, challenger.version, found.cast(_ID), batch)
+
+
+def _batch(home: "Home", pipeline: Pipeline, *, as_of: pd.Timestamp, flow_run_id: str) -> _Batch:
+    force = faults_in_force(home, pipeline, as_of=as_of)
+    aside = standing(home, pipeline, as_of=as_of)
+    return _Batch(
+        as_of,
+        flow_run_id,
+        force.faults,
+        force.discarded,
+        mended(home, pipeline, as_of=as_of),
+        in_force_for_history(aside, force.faults, pipeline),
     )
 
 
@@ -180,13 +230,15 @@ def _pending(home: "Home", pipeline: Pipeline, as_of: pd.Timestamp) -> pd.DataFr
     A correction that comes later finds its prediction made. What was scored, and when each
     label was known, passes through DuckDB, within a bound of memory; only what waits is held.
     """
+    from components.stores.lake.scratch import scratch
+
     care = under_care_since(home.ledger, pipeline.name) or as_of
     times = {"as_of": _moment(as_of), "care": _moment(care)}
     lake, name = home.lake, pipeline.name
     tables = [lake.open(name, table) for table in (RECORDS, PREDICTIONS, LABELS)]
-    with tempfile.TemporaryDirectory(prefix="driftwheel-score-") as folder, ExitStack() as stack:
-        asked, made, told = (stack.enter_context(one.session(Path(folder))) for one in tables)
-        asked.keep("scored", _as_it_comes(made.stream(f"select {RECORD_ID} from this"), _ID))  # noqa: S608
+    with scratch("score") as folder, ExitStack() as stack:
+        asked, made, told = (stack.enter_context(one.session(folder)) for one in tables)
+        asked.keep("scored", _as_it_comes(made.stream(_SCORED), _ID))
         asked.keep("labelled", _as_it_comes(told.stream(_LABELLED.format(**times)), _ID_AND_TIME))
         found = to_frame(asked.query(_PENDING.format(**times)))
     moments = {one: found[one].dt.tz_convert("UTC").dt.as_unit("us") for one in _TIMES}
@@ -221,13 +273,13 @@ def _score_with(
 
     def rows_of(reader: "Reader") -> pa.Table | None:
         nonlocal told
-        fallen = _fallen(home, pipeline, _still(wanted, reader), batch)
+        fallen = _fallen(home, pipeline, _still(wanted, reader, batch.challenger), batch)
         told = Scored(0, {}, refused=int(fallen.refused.sum()))
         kept = ~fallen.refused
         rows = fallen.rows[kept].reset_index(drop=True)
         if rows.empty:
             return None
-        answers = _answers(home, pipeline, version, rows, batch.as_of)
+        answers = _answers(home, pipeline, version, rows, batch)
         used = [one for one, is_kept in zip(fallen.used, kept, strict=True) if is_kept]
         made = _as_table(rows, answers, pipeline, version, used, batch)
         failpoint("chunk-scored")
@@ -241,9 +293,13 @@ def _score_with(
     return replace(told, rows=commit.rows, by_version={version: commit.rows})
 
 
-def _still(wanted: pa.Table, predictions: "Reader") -> pa.Table:
+def _still(wanted: pa.Table, predictions: "Reader", challenger: "Challenger | None") -> pa.Table:
     """Leave out the records that were predicted by somebody else meanwhile."""
-    there = predictions.query(_THERE, tables={"wanted": wanted})[RECORD_ID]
+    taken, said = (
+        (_SERVED, None) if challenger is None else (_SHADOWED, {"version": challenger.version})
+    )
+    found = predictions.query(_THERE.format(taken=taken), params=said, tables={"wanted": wanted})
+    there = found[RECORD_ID]
     return wanted.filter(pc.invert(pc.is_in(wanted[RECORD_ID], there.combine_chunks())))
 
 
@@ -317,14 +373,16 @@ def _first_known(records: pd.DataFrame, mended: tuple[Fault, ...]) -> pd.DataFra
 
 
 def _answers(
-    home: "Home", pipeline: Pipeline, version: str, rows: pd.DataFrame, as_of: pd.Timestamp
+    home: "Home", pipeline: Pipeline, version: str, rows: pd.DataFrame, batch: _Batch
 ) -> Answers:
     if version == NAIVE:
-        labels = labels_known(home.lake, pipeline, as_of=as_of)
+        labels = labels_known(home.lake, pipeline, as_of=batch.as_of)
         labels = with_entities(labels, home.lake, pipeline)
-        return naive_now(pipeline, rows, labels, as_of=as_of)
-    promotion = next(p for p in home.ledger.promotions(pipeline.name) if p.version == version)
-    scorer = open_package(home, digest=promotion.digest, uri=promotion.package_uri)
+        return naive_now(pipeline, rows, labels, as_of=batch.as_of)
+    promotion = batch.challenger or next(
+        p for p in home.ledger.promotions(pipeline.name) if p.version == version
+    )
+    scorer = open_package(home, pipeline, digest=promotion.digest, uri=promotion.package_uri)
     return scorer.predict(rows[list(pipeline.inputs)])
 
 
@@ -337,23 +395,36 @@ def _as_table(
     batch: _Batch,
 ) -> pa.Table:
     """Lay predictions out; features stay in `records`, named by id and known time."""
+    channel = "batch" if batch.challenger is None else SHADOW
+    # Two challengers may answer the same record, one after the other.
+    named = channel if batch.challenger is None else f"{channel} {version}"
     made = pd.DataFrame(
         {
-            "prediction_id": [prediction_id(record, "batch") for record in rows[RECORD_ID]],
+            "prediction_id": [prediction_id(record, named) for record in rows[RECORD_ID]],
             RECORD_ID: rows[RECORD_ID],
             EVENT_TIME: rows[EVENT_TIME],
             KNOWN_TIME: batch.as_of,
             "model_version": version,
-            "channel": "batch",
+            "channel": channel,
             "prediction": answers.values,
             "probabilities": None if answers.probabilities is None else list(answers.probabilities),
             "record_known_time": rows[KNOWN_TIME],
             "features": None,
             "flow_run_id": batch.flow_run_id,
             "fallbacks": [json.dumps(one, sort_keys=True) if one else None for one in used],
+            **_bounds(answers),
+            "threshold": answers.threshold,
         }
     )
     return to_arrow(made, prediction_schema(pipeline))
+
+
+def _bounds(answers: Answers) -> dict[str, object]:
+    """Lay intervals and sets out, where the answers carry any."""
+    low, high = (None, None) if answers.intervals is None else answers.intervals.T
+    names = np.array(answers.classes, dtype=object)
+    sets = None if answers.sets is None else [list(names[inside]) for inside in answers.sets]
+    return {INTERVAL_LOW: low, INTERVAL_HIGH: high, PREDICTION_SET: sets}
 
 
 def prediction_id(record_id: str, channel: str) -> str:

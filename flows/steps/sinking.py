@@ -15,7 +15,7 @@ import pyarrow as pa
 from components.errors import SourceError, StoreError
 from components.failpoints import failpoint
 from components.pipelines import Pipeline, Sink
-from components.records import PREDICTIONS
+from components.records import INTERVAL_HIGH, INTERVAL_LOW, PREDICTION_SET, PREDICTIONS
 from components.stores.lake.scratch import scratch
 from flows.steps.erased import erased
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KEY = "prediction_id"
 _PLAIN = (KEY, "record_id", "event_time", "known_time", "model_version", "channel", "prediction")
-_ODDS = "probabilities"
+_LISTS = ("probabilities", PREDICTION_SET)
 # A shadow's answers went to nobody.
 _NOT_GIVEN = ("shadow",)
 
@@ -76,13 +76,26 @@ def _not_sent(
     if mark is not None and int(mark) >= newest.version:
         return
     before = _sent_before(home, pipeline, mark)
+    columns = [name for name in _columns(pipeline) if name in newest.schema.names]
     with scratch("sink") as spill:
-        added = read_added(newest, before, columns=(*_PLAIN, _ODDS), key=KEY, spill=spill)
+        added = read_added(newest, before, columns=columns, key=KEY, spill=spill)
         for rows in added:
             given = [channel not in _NOT_GIVEN for channel in rows["channel"].to_pylist()]
             # Asked each time: somebody may have been erased since the files were opened.
             gone = erased(home.lake, pipeline.name).mask(rows["record_id"].to_pandas())
             yield rows.filter(pa.array(given & ~gone, pa.bool_()))
+
+
+def _columns(pipeline: Pipeline) -> list[str]:
+    """Name what is sent; of intervals and thresholds only what the pipeline file asks for.
+
+    A table of the user's own is never altered: what nobody asked for must not be missed in it.
+    """
+    numbers = pipeline.resolved_task == "regression"
+    names = [*_PLAIN, "probabilities"]
+    if pipeline.intervals is not None:
+        names += [INTERVAL_LOW, INTERVAL_HIGH] if numbers else [PREDICTION_SET]
+    return names if pipeline.decision is None else [*names, "threshold"]
 
 
 def _sent_before(home: "Home", pipeline: Pipeline, mark: str | None) -> "Reader | None":
@@ -96,9 +109,12 @@ def _sent_before(home: "Home", pipeline: Pipeline, mark: str | None) -> "Reader 
 
 
 def _as_sent(rows: pa.Table) -> pa.Table:
-    """Lay predictions out for a database: probabilities as JSON text."""
-    odds = [None if p is None else json.dumps(p) for p in rows[_ODDS].to_pylist()]
-    return rows.select(list(_PLAIN)).append_column(_ODDS, pa.array(odds, pa.string()))
+    """Lay predictions out for a database: lists as JSON text."""
+    for name in set(rows.column_names).intersection(_LISTS):
+        texts = [None if cell is None else json.dumps(cell) for cell in rows[name].to_pylist()]
+        at = rows.column_names.index(name)
+        rows = rows.set_column(at, name, pa.array(texts, pa.string()))
+    return rows
 
 
 def _address(sink: Sink, pipeline: Pipeline) -> str:

@@ -6,7 +6,9 @@ import pandas as pd
 
 from components.errors import InvalidInputError
 from flows.steps.aliases import copy_aliases, moved_by_hand
+from flows.steps.carding import card_decisions
 from flows.steps.leasing import Clock
+from flows.steps.proposing import require_approval, take_from_waiting
 from flows.steps.rivals import open_package
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def roll_back(
     """
     previous = home.ledger.previous(pipeline.name)
     if previous is not None:
-        open_package(home, digest=previous.digest, uri=previous.package_uri)
+        open_package(home, pipeline, digest=previous.digest, uri=previous.package_uri)
     decision = home.ledger.roll_back(
         pipeline.name,
         who=who,
@@ -65,6 +67,7 @@ def roll_back(
         expected_epoch=epoch,
     )
     copy_aliases(home, pipeline.name)
+    card_decisions(home, pipeline.name)
     return decision
 
 
@@ -80,16 +83,21 @@ def promote_by_hand(
 ) -> "Decision":
     """Put a registered version in charge because a person says so.
 
+    One that waits, for this word or in shadow, takes charge against the champion that it was
+    trained against: where that one changed meanwhile the decision is ``superseded``, and to say
+    it again is to promote it all the same.
+
     Raises
     ------
     InvalidInputError
-        If the version was never registered by this home.
+        If the version was never registered by this home; or this person is no approver.
     PackageError
         If its package does not open.
 
     """
     from components.stores.ledger import NewPromotion, Outcome
 
+    require_approval(pipeline, who)
     registered = {one.number: one for one in home.registry.versions(pipeline.name) if one.digest}
     chosen = registered.get(version)
     if chosen is None:
@@ -97,7 +105,13 @@ def promote_by_hand(
         raise InvalidInputError(
             f"{pipeline.name} has no version {version!r} that this home registered. Known: {known}"
         )
-    open_package(home, digest=chosen.digest, uri=chosen.uri)
+    open_package(home, pipeline, digest=chosen.digest, uri=chosen.uri)
+    waiting = home.ledger.waiting(pipeline.name)
+    if waiting is not None and waiting.version == version:
+        decision = take_from_waiting(home, waiting, who=who, why=why, as_of=as_of, clock=clock)
+        copy_aliases(home, pipeline.name, by_hand=decision.what == "promoted")
+        card_decisions(home, pipeline.name)
+        return decision
     champion = home.ledger.champion(pipeline.name)
     outcome = Outcome(
         pipeline=pipeline.name,
@@ -119,6 +133,7 @@ def promote_by_hand(
     )
     decision = home.ledger.promote(outcome, promotion=promotion, now=clock())
     copy_aliases(home, pipeline.name, by_hand=True)
+    card_decisions(home, pipeline.name)
     return decision
 
 

@@ -82,6 +82,7 @@ def watched_row(pipeline: Pipeline, watched: "Watched", *, as_of: pd.Timestamp) 
         "measurements": [m.as_row() for m in watched.measurements],
         "faults": [fault_row(fault) for fault in watched.faults.aside],
         "alerts": asdict(watched.alerts),
+        "shadow": None if watched.shadow is None else asdict(watched.shadow),
     }
 
 

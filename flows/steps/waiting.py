@@ -23,16 +23,18 @@ def must_wait(prepared: training.Prepared, pipeline: Pipeline, rival: Rival) -> 
     split = prepared.split
     held, learnt, least = len(split.holdout), len(split.train), pipeline.holdout.least_rows
     cut = f"{pd.Timestamp(split.cut):%Y-%m-%d}"
-    if held < least:
+    judged_now = pipeline.gate.mode == "holdout"
+    if judged_now and held < least:
         decision = training.gate(None, prepared, pipeline, rival)
         unseen = f" that version {rival.version} has not learnt from" if rival.model else ""
         words = f"{decision.reason} of events from {cut} on{unseen}; {least - held} more are needed"
         return replace(decision, reason=words)
     if learnt < LEAST_ROWS:
         decision = training.gate(None, prepared, pipeline, rival)
+        kept = f"the {held} newer ones are kept to judge on (holdout of {pipeline.file.name})"
         words = (
             f"needs at least {LEAST_ROWS} labelled rows to learn from, {learnt} were known by "
-            f"{cut}; the {held} newer ones are kept to judge on (holdout of {pipeline.file.name})"
+            f"{cut}{f'; {kept}' if judged_now else ''}"
         )
         return replace(decision, outcome="wait", reason=words)
     return None

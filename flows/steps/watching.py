@@ -32,6 +32,7 @@ from monitoring.windows import Window
 if TYPE_CHECKING:
     from components.stores.ledger import Request
     from flows.steps.home import Home
+    from flows.steps.shadowing import Shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Watched:
         What is wrong with the data; their rows are not measured.
     alerts : Told
         What people were told of it, and what still waits.
+    shadow : Shadow or None
+        What was said of the challenger in shadow, where there is one.
 
     """
 
@@ -61,6 +64,7 @@ class Watched:
     windows: int
     faults: Faults = Faults()  # noqa: RUF009 - frozen, and empty
     alerts: Told = Told()  # noqa: RUF009 - as above
+    shadow: "Shadow | None" = None
 
 
 def watch(
@@ -104,7 +108,9 @@ def recall(
     champion = in_charge_at(home.ledger.promotions(pipeline.name), as_of)
     since = pd.Timestamp(champion.as_of) if champion else None
     decided = [d for d in home.ledger.decisions(pipeline.name) if d.as_of <= as_of]
-    trained = [d for d in decided if d.request_id]
+    # What ended the wait of a challenger is about a training that counts already.
+    ended = {one.settled_by for one in home.ledger.challengers(pipeline.name)}
+    trained = [d for d in decided if d.request_id and d.id not in ended]
     # A training that failed, or was put off, answered nothing: the next window may ask again.
     answered = [pd.Timestamp(d.as_of) for d in trained if d.what not in ("failed", "data_fault")]
     fitted = [pd.Timestamp(d.as_of) for d in trained if d.tested_version]

@@ -128,6 +128,7 @@ def standing(**more: Any) -> dict[str, Any]:
         "drift": 0.44,
         "pending": [],
         "last_decision": {"at": "2011-04-02T00:00:00+00:00", "what": "promoted", "why": WHY},
+        "waiting": None,
         "moved_by_hand": [],
         "data_faults": [],
         "shipped": False,

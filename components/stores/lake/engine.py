@@ -54,6 +54,18 @@ def connect(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
         return engine.cursor()
 
 
+def same_everywhere(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set a connection to UTC, and let it draw nothing: a progress bar would stand in ``--json``.
+
+    The bar is asked for first: in a notebook it is off, and to switch it takes a package there
+    that may be missing.
+    """
+    connection.execute("set TimeZone = 'UTC'")
+    ((drawn,),) = connection.execute("select current_setting('enable_progress_bar')").fetchall()
+    if drawn:
+        connection.execute("set enable_progress_bar = false")
+
+
 @contextmanager
 def spilling(folder: Path) -> Iterator[Path]:
     """Let all connections that spill into a folder share one engine, and one bound, meanwhile."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from components.errors import StoreError
-from components.stores.lake.engine import connect
+from components.stores.lake.engine import connect, same_everywhere
 from components.stores.lake.places import is_remote, local_files
 
 Given: TypeAlias = "pa.Table | pa.RecordBatchReader"
@@ -113,8 +113,7 @@ class Reader:
 
         """
         with self._explained(), closing(connect(spill)) as connection:
-            connection.execute("set TimeZone = 'UTC'")  # wherever we run
-            connection.execute("set enable_progress_bar = false")  # it would stand in --json
+            same_everywhere(connection)
             # The empty table names columns that no file holds yet (added later).
             connection.register("lake_empty", self.schema.empty_table())
             given = self.handle.file_uris() if files is None else list(files)

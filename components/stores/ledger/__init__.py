@@ -3,9 +3,12 @@
 from components.stores.ledger.ledger import Ledger, open_ledger
 from components.stores.ledger.values import (
     Action,
+    Awaits,
+    Challenger,
     Decision,
     Lease,
     Merge,
+    NewChallenger,
     NewPromotion,
     Outcome,
     Promotion,
@@ -17,10 +20,13 @@ from components.stores.ledger.values import (
 
 __all__ = [
     "Action",
+    "Awaits",
+    "Challenger",
     "Decision",
     "Lease",
     "Ledger",
     "Merge",
+    "NewChallenger",
     "NewPromotion",
     "Outcome",
     "Promotion",

@@ -1,14 +1,15 @@
 """Decisions: written once, with the promotion that they bring in the same transaction."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 
 from components.errors import InvalidInputError
 from components.stores.ledger import leasing, promotions, requests
-from components.stores.ledger.rows import as_row, choose, every, one
-from components.stores.ledger.tables import decisions
+from components.stores.ledger.rows import as_row, every, one
+from components.stores.ledger.tables import challengers, decisions
 from components.stores.ledger.tables import requests as request_table
 from components.stores.ledger.values import Decision, Lease, NewPromotion, Outcome
 
@@ -72,7 +73,7 @@ def record(connection: Connection, outcome: Outcome, now: datetime) -> Decision:
             f"the decision on {outcome.request_id} has to be concluded under its lease, "
             "not recorded"
         )
-    query = choose(decisions, Decision).where(
+    query = _read().where(
         decisions.c.pipeline == outcome.pipeline,
         decisions.c.what == outcome.what,
         decisions.c.why == outcome.why,
@@ -90,13 +91,13 @@ def _write(connection: Connection, outcome: Outcome, now: datetime) -> Decision:
 
 def by_id(connection: Connection, decision_id: int) -> Decision:
     """Read one decision that is there."""
-    query = choose(decisions, Decision).where(decisions.c.id == decision_id)
+    query = _read().where(decisions.c.id == decision_id)
     return Decision(**connection.execute(query).mappings().one())
 
 
 def of_request(connection: Connection, request_id: str) -> Decision | None:
     """Read the decision that closed a request."""
-    query = choose(decisions, Decision).where(decisions.c.request_id == request_id)
+    query = _read().where(decisions.c.request_id == request_id)
     return one(connection, query, Decision)
 
 
@@ -105,9 +106,20 @@ def _closed_by(connection: Connection, lease: Lease) -> bool:
     return connection.execute(token).scalar() == lease.token
 
 
+def _read() -> Select[Any]:
+    """Select decisions; what ended the wait of a challenger names the challenger's request.
+
+    Its own column stays empty: there, a request has one decision, the one that closed it.
+    """
+    own = [decisions.c[field.name] for field in fields(Decision) if field.name != "request_id"]
+    request = func.coalesce(decisions.c.request_id, challengers.c.request_id).label("request_id")
+    settled = challengers.c.settled_by == decisions.c.id
+    return select(*own, request).select_from(decisions.outerjoin(challengers, settled))
+
+
 def everything(connection: Connection, pipeline: str | None) -> list[Decision]:
     """Read all decisions, newest last."""
-    query = choose(decisions, Decision).order_by(decisions.c.id)
+    query = _read().order_by(decisions.c.id)
     if pipeline is not None:
         query = query.where(decisions.c.pipeline == pipeline)
     return every(connection, query, Decision)

@@ -17,7 +17,15 @@ from typing import Any
 from sqlalchemy import select
 
 from components.failpoints import failpoint
-from components.stores.ledger import decisions, leasing, promotions, requests, verdicts
+from components.stores.ledger import (
+    challengers,
+    decisions,
+    leasing,
+    promotions,
+    requests,
+    verdicts,
+)
+from components.stores.ledger.challengers import ChallengerBook
 from components.stores.ledger.connecting import Database, connect
 from components.stores.ledger.faults import FaultBook
 from components.stores.ledger.migrating import bring_up_to_date
@@ -27,6 +35,7 @@ from components.stores.ledger.values import (
     Decision,
     Lease,
     Merge,
+    NewChallenger,
     NewPromotion,
     Outcome,
     Promotion,
@@ -58,10 +67,11 @@ def open_ledger(url: str) -> "Ledger":
         raise
 
 
-class Ledger(FaultBook):
+class Ledger(FaultBook, ChallengerBook):
     """An open ledger, for any number of threads; made by :func:`open_ledger`.
 
-    What it remembers of data faults is in :class:`~components.stores.ledger.faults.FaultBook`.
+    What it remembers of data faults is in :class:`~components.stores.ledger.faults.FaultBook`,
+    of challengers that wait in :class:`~components.stores.ledger.challengers.ChallengerBook`.
 
     Every method may raise StoreUnreachableError: then the ledger says nothing, and whatever
     was in doubt has to be asked again.
@@ -225,9 +235,17 @@ class Ledger(FaultBook):
     # Decisions
 
     def conclude(
-        self, lease: Lease, outcome: Outcome, *, promotion: NewPromotion | None, now: datetime
+        self,
+        lease: Lease,
+        outcome: Outcome,
+        *,
+        promotion: NewPromotion | None,
+        challenger: NewChallenger | None = None,
+        now: datetime,
     ) -> Decision:
         """Close a request with its decision, and promote where that was decided.
+
+        With ``wait``, a `challenger` may wait on for what it lacks: see :meth:`settle`.
 
         Where the champion is no longer the one of `promotion.expected_epoch`, nobody is
         promoted and the decision says ``superseded``. Concluding again under the same
@@ -241,6 +259,8 @@ class Ledger(FaultBook):
         """
         with self._database.writing() as connection:
             decision = decisions.conclude(connection, lease, outcome, promotion=promotion, now=now)
+            if challenger is not None:
+                challengers.write(connection, decision, challenger, now)
             failpoint("after-gate-before-cas")
         failpoint("after-cas")
         return decision

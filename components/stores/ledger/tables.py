@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from components.stores.ledger.columns import Facts, Listed, UtcTime
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; known here so that opening a current ledger need not import alembic."""
 
 VERSION_TABLE = "ledger_version"
@@ -134,6 +134,32 @@ promotions = Table(
     # Invariant I4: no two promotions share an epoch.
     PrimaryKeyConstraint("pipeline", "epoch"),
     UniqueConstraint("pipeline", "rolled_back_epoch", name="one_rollback_an_epoch"),
+)
+
+challengers = Table(
+    "ledger_challengers",
+    metadata,
+    Column("decision_id", ForeignKey("ledger_decisions.id"), nullable=False),
+    Column("pipeline", String, nullable=False),
+    Column("request_id", ForeignKey("ledger_requests.id"), nullable=False),
+    Column("awaits", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("tested_version", String),
+    Column("digest", String, nullable=False),
+    Column("package_uri", String, nullable=False),
+    Column("expected_epoch", BigInteger, nullable=False),
+    Column("as_of", UtcTime, nullable=False),
+    # The decision that ended the wait; none: it waits still.
+    Column("settled_by", ForeignKey("ledger_decisions.id"), unique=True),
+    PrimaryKeyConstraint("decision_id"),
+    # Who waits for the same place is compared with the same champion: one at a time.
+    Index(
+        "one_challenger_waits",
+        "pipeline",
+        unique=True,
+        sqlite_where=text("settled_by IS NULL"),
+        postgresql_where=text("settled_by IS NULL"),
+    ),
 )
 
 verdicts = Table(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 State = Literal["open", "leased", "closed"]
 Action = Literal["retrain", "hold", "data_fault", "alert"]
+Awaits = Literal["approval", "labels"]
 What = Literal[
     "promoted", "refused", "wait", "hold", "failed", "superseded", "data_fault", "rolled_back"
 ]
@@ -97,7 +98,8 @@ class Outcome:
     as_of : datetime
         The moment whose knowledge was used.
     request_id, event_id, flow_run_id, by_reconcile
-        How it came about; None or empty where a person or a schedule decided directly.
+        How it came about; None or empty where a person or a schedule decided directly. What
+        ends the wait of a challenger names the request that it was trained for.
     tested_version, served_version : str or None
         Whom the gate judged, and who took charge (or would have).
     first : bool
@@ -149,6 +151,52 @@ class NewPromotion:
     expected_epoch: int
     who: str
     tested_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChallenger:
+    """A registered version that cannot take charge yet.
+
+    Attributes
+    ----------
+    awaits : str
+        ``approval``: the gate has promoted it, a person has to say yes. ``labels``: it answers
+        in shadow until there are enough to judge it.
+    version, tested_version, digest, package_uri
+        As of a promotion.
+    expected_epoch : int
+        The champion that it stands against; 0 where there was none.
+
+    """
+
+    awaits: Awaits
+    version: str
+    digest: str
+    package_uri: str
+    expected_epoch: int
+    tested_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenger(NewChallenger):
+    """A challenger as it was written.
+
+    Attributes
+    ----------
+    decision_id : int
+        The decision ``wait`` that it came with.
+    as_of : datetime
+        The moment whose knowledge it was trained with.
+    settled_by : int or None
+        The decision that ended its wait; None while it waits.
+
+    """
+
+    decision_id: int
+    pipeline: str
+    request_id: str
+    as_of: datetime
+    settled_by: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -345,6 +345,23 @@ class Registry:
                 fetched = self._client.download_artifacts(run_id, path, work)
                 return Path(fetched).read_text(encoding="utf-8")
 
+    def keep_text(self, run_id: str, text: str, path: str) -> None:
+        """Keep a text with a run, in place of what it had under that name."""
+        with asking(f"keep {path} with run {run_id}", self.tracking_uri):
+            self._client.log_text(run_id, text, path)
+
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a run, also on one that has ended."""
+        with asking(f"tag run {run_id}", self.tracking_uri):
+            for key, value in tags.items():
+                self._client.set_tag(run_id, key, str(value))
+
+    def describe(self, pipeline: str, version: str, description: str) -> None:
+        """Write what people read beside a version."""
+        self.experiment_id(pipeline)
+        with asking(f"describe version {version}", self.registry_uri):
+            self._client.update_model_version(self.name(pipeline), version, description)
+
     def version_tag(self, pipeline: str, version: str, tag: str) -> str | None:
         """Read one tag of a version."""
         value = self._version(pipeline, version).tags.get(tag)

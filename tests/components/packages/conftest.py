@@ -1,3 +1,4 @@
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -54,19 +55,28 @@ def fit_family():
     return make_fitted
 
 
-@pytest.fixture(scope="session")
-def pack(rows):
+def pack_into(folder: Path, model: Fitted, onnx_refused: str = "") -> Path:
     """Write a package of a fitted model; returns its folder."""
+    rows = make_rows()
+    golden = golden_rows(rows, CONTRACT, seed=0)
+    about = {"recipe": {"family": model.family}}
+    write_package(
+        folder, model, golden=golden, reference=rows, about=about, onnx_refused=onnx_refused
+    )
+    return folder
 
-    def write(folder: Path, model: Fitted, **options) -> Path:
-        golden = golden_rows(rows, CONTRACT, seed=0)
-        about = {"recipe": {"family": model.family}}
-        write_package(folder, model, golden=golden, reference=rows, about=about, **options)
-        return folder
 
-    return write
+@pytest.fixture(scope="session")
+def pack():
+    return pack_into
 
 
 @pytest.fixture
 def package(tmp_path, fitted, pack):
     return pack(tmp_path / "package", fitted)
+
+
+@pytest.fixture(scope="session")
+def forge():
+    """Put other bytes into a package, with digests that fit."""
+    return runpy.run_path(str(Path(__file__).with_name("forging.py")))["forge"]

@@ -182,6 +182,11 @@ def test_the_task_follows_from_the_target(tmp_path: Path, target: list[str], tas
     assert resolve(pipeline_of(path)).task == task
 
 
+def test_a_slice_by_a_column_that_the_data_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PipelineFileError, match=r"slices must name features.*Got 'tmp'; did you"):
+        resolve(pipeline_of(write(tmp_path), exclude=["code"], slices=["tmp"]))
+
+
 def test_what_the_pipeline_file_says_is_not_looked_up(tmp_path: Path) -> None:
     stated = pipeline_of(tmp_path / "gone.csv", task="regression", columns={"temp": "number"})
     assert resolve(stated) is stated

@@ -38,6 +38,8 @@ policy: {kind: drift, share: 0.5, needed: 2, of: 3, cooldown: 14d}
 seed: 3
 """
 
+SHADOW = {"mode": "shadow", "margin": 0.02, "level": 0.05, "block": "6h"}
+
 
 def day(number: float) -> pd.Timestamp:
     """Give a moment of the small world, in days from its first event."""
@@ -197,6 +199,48 @@ def _retrained(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     assert care.train(day(100)).what == "promoted"
     care.ledger.close()
     return root
+
+
+@pytest.fixture(scope="package")
+def _proposed(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Let the gate promote version 4 as of day 100, which Ada or Bob has to approve."""
+    root = tmp_path_factory.mktemp("proposed") / "home"
+    shutil.copytree(_trained, root)
+    care = open_care(root)
+    care.ingest(day(100))
+    care.change(mode="propose", approvers=("Ada", "Bob"))
+    assert care.train(day(100), who="Eve").what == "wait"
+    care.ledger.close()
+    return root
+
+
+@pytest.fixture(scope="package")
+def _shadowed(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Let version 3, trained as of day 100, answer in shadow beside version 2."""
+    root = tmp_path_factory.mktemp("shadowed") / "home"
+    shutil.copytree(_trained, root)
+    care = open_care(root)
+    care.ingest(day(100))
+    care.change(gate=SHADOW)
+    assert care.train(day(100)).what == "wait"
+    care.ledger.close()
+    return root
+
+
+@pytest.fixture
+def proposed(_proposed: Path, tmp_path: Path) -> Care:
+    """Give a home of one's own in which version 4 waits for Ada or Bob."""
+    care = open_care(shutil.copytree(_proposed, tmp_path / "proposed"))
+    care.change(mode="propose", approvers=("Ada", "Bob"))
+    return care
+
+
+@pytest.fixture
+def shadowed(_shadowed: Path, tmp_path: Path) -> Care:
+    """Give a home of one's own in which version 3 answers in shadow."""
+    care = open_care(shutil.copytree(_shadowed, tmp_path / "shadowed"))
+    care.change(gate=SHADOW)
+    return care
 
 
 @pytest.fixture

@@ -313,7 +313,7 @@ def test_the_prediction_is_the_champions_answer_to_the_stand_in(
     rows = records[records["event_time"] >= day(61)].reset_index(drop=True)
     force = diagnosing.faults_in_force(trained.home, trained.pipeline, as_of=day(62))
     fallen = apply_fallbacks(rows, trained.pipeline, force.faults, records)
-    expected = open_rival(trained.home, "bikes").model.predict(
+    expected = open_rival(trained.home, trained.pipeline).model.predict(
         fallen.rows[list(trained.pipeline.features)]
     )
     inside = fallen.rows["record_id"].isin(made.index).to_numpy()

@@ -202,7 +202,7 @@ def copies_of(care) -> list[Path]:
 
 
 def test_fetched_copies_go_and_registered_packages_are_named_with_their_places(riders) -> None:
-    open_rival(riders.home, "bikes")
+    open_rival(riders.home, riders.pipeline)
     assert copies_of(riders)
     done = erase_them(riders, entities=[RIDER])
     assert copies_of(riders) == []
@@ -214,12 +214,12 @@ def test_fetched_copies_go_and_registered_packages_are_named_with_their_places(r
         held = {file.name for file in Path(place).rglob("*")}
         assert set(SAMPLES) <= held, "the files that are named are those that hold rows"
     assert "not rewritten" in said
-    assert open_rival(riders.home, "bikes").version == "2", "it is fetched again when needed"
+    assert open_rival(riders.home, riders.pipeline).version == "2", "fetched again when needed"
     assert erase_them(riders, entities=[RIDER]).copies == 1, "again, and again it goes"
 
 
 def test_a_copy_of_a_version_that_did_not_learn_from_them_stays(riders) -> None:
-    open_rival(riders.home, "bikes")
+    open_rival(riders.home, riders.pipeline)
     done = erase_them(riders, ids=["trip-0100-ida"])
     assert ("2" in done.packages, done.copies, len(copies_of(riders))) == (False, 0, 1)
 

@@ -269,5 +269,6 @@ def test_what_a_model_learns_from_had_a_fair_chance_of_a_label(late, day) -> Non
     recipe = Recipe("linear", late.pipeline.windows[0])
     twin = training.fit_on(prepared.split.train, recipe, late.pipeline, until=prepared.split.cut)
     assert twin.seen_until == prepared.split.cut - 30 * HOUR
-    served = training.refit(snapshot, twin, late.pipeline)
+    judged = training.evaluate(prepared, twin, late.pipeline, Rival(), snapshot)
+    served = training.refit(snapshot, twin, judged, prepared, late.pipeline)
     assert served.seen_until == day(30) - 30 * HOUR

@@ -57,7 +57,8 @@ def scored(home: Any, as_of: pd.Timestamp) -> Scored:
 
 def made_of(home: Any, moment: pd.Timestamp) -> list[dict[str, Any]]:
     made = home.rows("predictions")
-    return made[made[EVENT_TIME] == moment].to_dict("records")
+    there = made[made[EVENT_TIME] == moment].astype(object)
+    return there.where(there.notna(), None).to_dict("records")
 
 
 def used_for(home: Any, moment: pd.Timestamp) -> dict[str, Any]:
@@ -96,7 +97,9 @@ def test_it_is_answered_as_the_champion_answers_what_stands_in(trained, world, d
     moment = deliver(trained, world(), day(61), heat=900)
     scored(trained, day(61))
     promotion = trained.ledger.promotions("bikes")[-1]
-    package = scoring.open_package(trained.home, digest=promotion.digest, uri=promotion.package_uri)
+    package = scoring.open_package(
+        trained.home, trained.pipeline, digest=promotion.digest, uri=promotion.package_uri
+    )
     given = pd.DataFrame({"heat": [1.5], "weather": [world().loc[BAD, "weather"]]})
     (made,) = made_of(trained, moment)
     np.testing.assert_array_equal([made["prediction"]], package.predict(given).values)

@@ -17,7 +17,7 @@ from components.packages.scorer import Scorer
 from components.pipelines import Pipeline, parse_duration
 from driftwheel.backtesting import backtest, stretch_of
 from flows.steps import replay as replaying
-from flows.steps import training
+from flows.steps import training, unservable
 from flows.steps.contenders import read_contender
 from flows.steps.past import Past
 from flows.steps.replay import Replayed, Stretch, first_recipe, replay
@@ -265,13 +265,13 @@ def test_one_package_is_written_for_one_recipe(
     rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Any] = []
-    real = replaying.write_package
+    real = unservable.write_package
 
     def write_package(*given: Any, **more: Any) -> Any:
         written.append(real(*given, **more))
         return written[-1]
 
-    monkeypatch.setattr(replaying, "write_package", write_package)
+    monkeypatch.setattr(unservable, "write_package", write_package)
     assert run(rows, "periodic:10d").promotions == 4
     assert [manifest.format for manifest in written] == ["onnx"]
 

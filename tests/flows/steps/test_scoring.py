@@ -1,19 +1,28 @@
 """Every record is predicted once, by whoever was in charge when it became known."""
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from components.faults import Fault
+from components.output import Output
+from components.output.values import Reaches
+from components.records import prediction_schema
 from components.stores.ledger import Outcome
 from flows.steps import scoring
 from flows.steps.erasing import erase
 from flows.steps.in_charge import versions_for
+from flows.steps.measuring import quality_of
 from flows.steps.rivals import NAIVE, open_rival
 from flows.steps.scoring import Scored, prediction_id, score
 from flows.steps.snapshots import take_snapshot
+from monitoring.windows import Window
 
 
 def under_care(care, day) -> None:
@@ -71,7 +80,7 @@ def test_the_prediction_is_what_the_champion_answers_to_the_record(trained, day)
     score(trained.home, trained.pipeline, as_of=day(61))
     made = trained.rows("predictions")
     records = trained.rows("records").set_index("record_id").loc[made["record_id"]]
-    champion = open_rival(trained.home, "bikes").model
+    champion = open_rival(trained.home, trained.pipeline).model
     expected = champion.predict(records[list(trained.pipeline.features)]).values
     np.testing.assert_array_equal(made["prediction"].to_numpy(), expected)
     assert made["features"].isna().all()
@@ -271,3 +280,49 @@ def test_a_label_that_is_corrected_later_makes_no_learnt_row_wait(trained, day, 
     assert trained.ingest(day(71)).labels == 11 + 8
     pending = scoring._pending(trained.home, trained.pipeline, day(71))
     assert (pending["event_time"] >= day(69)).all()
+
+
+def with_output(monkeypatch, output) -> None:
+    """Let whoever is in charge have learnt this for its answers."""
+    opened = scoring.open_package
+
+    def open_with(*given, **named):
+        return replace(opened(*given, **named), output=output)
+
+    monkeypatch.setattr(scoring, "open_package", open_with)
+
+
+def test_intervals_stand_beside_the_predictions_and_their_coverage_is_measured(
+    trained, day, monkeypatch
+) -> None:
+    with_output(monkeypatch, Output(conformal=Reaches(0.9, (100.0,), (1.0, 2.5), (50, 50))))
+    trained.ingest(day(70))
+    score(trained.home, trained.pipeline, as_of=day(70))
+    made = trained.rows("predictions")
+    reach = np.where(made["prediction"] < 100, 1.0, 2.5)
+    np.testing.assert_allclose(made["interval_low"], made["prediction"] - reach)
+    np.testing.assert_allclose(made["interval_high"], made["prediction"] + reach)
+    assert made[["threshold", "prediction_set"]].isna().all(axis=None)
+
+    window = Window(day(61), day(68))
+    measured = quality_of(trained.home, trained.pipeline, window, as_known_at=day(70))
+    coverage = next(one for one in measured if one.name == "coverage")
+    truth = trained.rows("labels").set_index("record_id")["label"]
+    inside = made[window.holds(made["event_time"])].set_index("record_id")
+    gap = (truth.reindex(inside.index) - inside["prediction"]).abs()
+    expected = (gap <= np.where(inside["prediction"] < 100, 1.0, 2.5)).mean()
+    assert coverage.value == pytest.approx(expected)
+    assert 0 < coverage.value < 1
+    assert coverage.rows == 56
+
+
+def test_a_table_of_old_gets_the_columns_of_intervals_and_reads_as_null(trained, day) -> None:
+    schema = prediction_schema(trained.pipeline)
+    news = {"interval_low", "interval_high", "prediction_set", "threshold"}
+    old = pa.schema([field for field in schema if field.name not in news])
+    shutil.rmtree(Path(trained.home.lake_uri) / "bikes" / "predictions")
+    trained.home.lake.create("bikes", "predictions", old)
+    score(trained.home, trained.pipeline, as_of=day(60))
+    made = trained.rows("predictions")
+    assert len(made) > 0
+    assert made[sorted(news)].isna().all(axis=None)

@@ -251,3 +251,24 @@ def test_a_sink_whose_address_is_not_known_is_asked_for(at_home):
     predict(at_home, pipeline, "a")
     with pytest.raises(SourceError, match="export SHOP=… and try again"):
         push_predictions(at_home, pipeline)
+
+
+def test_intervals_and_thresholds_are_sent_where_the_pipeline_file_asks_for_them(at_home, url, run):
+    pipeline = pipeline_to(url, intervals=0.9, decision={"recall": 0.8})
+    predict(at_home, pipeline, "a")
+    schema = prediction_schema(pipeline)
+    bounds = {"prediction_set": ["no", "yes"], "threshold": 0.25}
+    row = {"prediction_id": "p-b", "record_id": "b", "prediction": "yes", **bounds}
+    table = pa.Table.from_pylist([row], schema=schema)
+    at_home.lake.commit(pipeline.name, "predictions", lambda _: table, producer="score")
+    assert push_predictions(at_home, pipeline) == 2
+    found = run("SELECT prediction_set, threshold FROM predictions ORDER BY prediction_id")
+    assert found == [(None, None), ('["no", "yes"]', 0.25)]
+
+
+def test_a_sink_of_before_is_not_asked_for_columns_that_nobody_wants(at_home, url, run):
+    pipeline = pipeline_to(url)
+    predict(at_home, pipeline, "a")
+    push_predictions(at_home, pipeline)
+    made = run("SELECT * FROM predictions")
+    assert len(made[0]) == 8

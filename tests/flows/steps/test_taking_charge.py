@@ -20,7 +20,7 @@ def test_a_rollback_puts_the_previous_version_back(retrained, by_hand) -> None:
     decision = roll_back(retrained.home, retrained.pipeline, **by_hand(retrained), epoch=2)
     assert (decision.what, decision.served_version) == ("rolled_back", "2")
     assert (decision.who, decision.why) == ("Ada", "a hunch")
-    assert open_rival(retrained.home, "bikes").version == "2"
+    assert open_rival(retrained.home, retrained.pipeline).version == "2"
     assert retrained.home.registry.aliases("bikes") == {"champion": "2", "challenger": "3"}
 
 
@@ -116,7 +116,9 @@ def test_a_package_tampered_with_in_the_registry_is_refused(
 
 def test_a_package_tampered_with_where_it_is_kept_is_refused(retrained, by_hand) -> None:
     previous = retrained.ledger.previous("bikes")
-    open_package(retrained.home, digest=previous.digest, uri=previous.package_uri)
+    open_package(
+        retrained.home, retrained.pipeline, digest=previous.digest, uri=previous.package_uri
+    )
     tamper(retrained.home.packages / previous.digest)
     with pytest.raises(TamperedPackageError):
         roll_back(retrained.home, retrained.pipeline, **by_hand(retrained), epoch=2)
@@ -126,11 +128,13 @@ def test_a_package_tampered_with_where_it_is_kept_is_refused(retrained, by_hand)
 
 def test_a_package_is_fetched_once_then_kept(trained, monkeypatch) -> None:
     champion = trained.ledger.champion("bikes")
-    open_package(trained.home, digest=champion.digest, uri=champion.package_uri)
+    open_package(trained.home, trained.pipeline, digest=champion.digest, uri=champion.package_uri)
 
     def fetch(*_: Any) -> Any:
         raise AssertionError("it was kept")
 
     monkeypatch.setattr(trained.home.registry, "fetch", fetch)
-    opened = open_package(trained.home, digest=champion.digest, uri=champion.package_uri)
+    opened = open_package(
+        trained.home, trained.pipeline, digest=champion.digest, uri=champion.package_uri
+    )
     assert opened.manifest.digest == champion.digest

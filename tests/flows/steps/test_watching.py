@@ -260,7 +260,8 @@ def test_the_status_shows_the_newest_live_error_that_can_tell(slow, day) -> None
     assert (shown["drift_window"], shown["drift"]) == (day(42).isoformat(), None)
     console = Console(record=True, width=200)
     about = {"pipeline": "bikes", "champion": "naive", "since": None, "metric": "mae"}
-    rest = {"pending": [], "last_decision": None, "moved_by_hand": [], "data_faults": []}
+    rest: dict[str, object] = {"pending": [], "moved_by_hand": [], "data_faults": []}
+    rest |= {"last_decision": None, "waiting": None}
     place = {"shipped": False, "in_use": True}
     print_status(console, [{**about, **shown, **rest, **place}])
     said = " ".join(console.export_text().split())

@@ -163,6 +163,7 @@ def test_an_old_ledger_is_brought_up_to_date_and_keeps_everything(old, now):
             found = connection.execute(text(f"SELECT * FROM {VERSION_TABLE}")).scalar()
     assert found == HEAD
     after = content(old)
+    assert after.pop("ledger_challengers") == []
     assert len(after.pop("ledger_faults")) == 1
     assert len(after.pop("ledger_decisions")) == len(before.pop("ledger_decisions")) + 1
     assert after == before
@@ -183,6 +184,7 @@ def test_an_old_ledger_on_a_server_is_brought_up_to_date(postgres_url, as_of, no
         ledger_id = ledger.ledger_id
     database = connect(postgres_url)
     with database.writing() as connection:  # as the first revision left it
+        connection.execute(text("DROP TABLE ledger_challengers"))
         connection.execute(text("DROP TABLE ledger_faults"))
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
     database.engine.dispose()

@@ -78,7 +78,7 @@ def test_a_ledger_newer_than_the_code_is_refused_and_left_as_it_is(url, ledger):
     with ledger._database.engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(
-        StoreUnreachableError, match=r"of revision 9999, newer than this .* \(0002\)"
+        StoreUnreachableError, match=r"of revision 9999, newer than this .* \(0003\)"
     ):
         open_ledger(url)
     with ledger._database.engine.begin() as connection:
