@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 def with_own_output(prepared: "Prepared", twin: "Trained", pipeline: Pipeline) -> "Trained":
     """Calibrate the twin and choose its threshold, where the pipeline asks for either.
 
-    It costs one fit more. With too few rows to spare the twin answers as it was fitted.
+    One that answers in shadow may serve as it is, and gets its intervals too. It costs one fit
+    more. With too few rows to spare the twin answers as it was fitted.
     """
-    if not _decides(pipeline):
+    serves = pipeline.gate.mode == "shadow"
+    if not (_decides(pipeline) or (serves and pipeline.intervals)):
         return twin
     rows, cut = prepared.split.train, prepared.split.cut
     inner = split_newest(
@@ -44,7 +46,7 @@ def with_own_output(prepared: "Prepared", twin: "Trained", pipeline: Pipeline) -
     auxiliary = fit_recipe(inner.train, twin.recipe, pipeline, until=inner.cut)
     answers = auxiliary.raw(inner.holdout[list(pipeline.inputs)])
     output = learn_output(
-        inner.holdout[LABEL], answers, inner.holdout[EVENT_TIME], pipeline, bounds=False
+        inner.holdout[LABEL], answers, inner.holdout[EVENT_TIME], pipeline, bounds=serves
     )
     return replace(twin, fitted=replace(twin.fitted, output=output))
 

@@ -142,7 +142,11 @@ def _train(
         told("too few rows")
         return Result(waits)
 
-    twin = stage("fit", training.fit_twin)(prepared, pipeline, told=told)
+    studies = home.root / "cache" / "studies"
+    studies.mkdir(parents=True, exist_ok=True)
+    twin = stage("fit", training.fit_twin)(
+        prepared, pipeline, storage=studies / f"{pipeline.name}.journal", told=told
+    )
     failpoint("mid-fit")
     _refuse_constant_target(twin, pipeline)
     if pipeline.gate.mode == "shadow":

@@ -48,6 +48,8 @@ label_delay: 1d
 columns: {heat: number, weather: category}
 candidates: [linear]
 windows: [last 7d, last 8d]
+least_train_rows: 20
+search: {trials: 2, select: false}
 holdout: {least_rows: 40, most: 14d}
 gate: {margin: 0.02, level: 0.05, block: 1d}
 monitor: {window: 7d, least_rows: 10}

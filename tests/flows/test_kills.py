@@ -111,7 +111,8 @@ ALONE = [
     "after-alias",
 ]
 # Killed in tests/flows/steps/test_erasing.py: no part of the loop.
-ELSEWHERE = ["erased-from-newest", "erased-from-file"]
+# In tests of their own: erasing, and the network of components/models.
+ELSEWHERE = ["erased-from-newest", "erased-from-file", "after-checkpoint"]
 EVENTS = ("before-event", "event-sent")
 SEEDS = (1, 2, 3)
 

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -28,9 +27,7 @@ from components.stores.registry.database import (
 )
 from components.stores.registry.models import PACKAGE
 from components.stores.registry.runs import Run
-
-URI: Final = "driftwheel.package"
-DIGEST: Final = "driftwheel.digest"
+from components.stores.registry.versions import DIGEST, URI, Version, as_version
 
 
 class _Kept:
@@ -38,22 +35,6 @@ class _Kept:
 
 
 _KEPT: Final = _Kept()
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One registered version of a pipeline's model."""
-
-    number: str
-    run_id: str
-    uri: str
-    tags: Mapping[str, str]
-    description: str
-
-    @property
-    def digest(self) -> str:
-        """The digest of its package; empty for a version that is not ours."""
-        return self.tags.get(DIGEST, "")
 
 
 class Registry:
@@ -328,7 +309,7 @@ class Registry:
             If there is none of that number.
 
         """
-        return _as_version(self._version(pipeline, number))
+        return as_version(self._version(pipeline, number))
 
     def run_tags(self, run_id: str) -> dict[str, str]:
         """Read the tags of a run."""
@@ -383,7 +364,7 @@ class Registry:
         with asking("list versions", self.registry_uri):
             while True:
                 page = self._client.search_model_versions(wanted, page_token=token)
-                yield from map(_as_version, page)
+                yield from map(as_version, page)
                 token = page.token
                 if not token:
                     return
@@ -441,13 +422,3 @@ class Registry:
                 break
             changed += rewrite_root(self.tracking_uri, old, self._root)
         return changed
-
-
-def _as_version(found: ModelVersion) -> Version:
-    return Version(
-        number=str(found.version),
-        run_id=found.run_id or "",
-        uri=found.tags.get(URI, ""),
-        tags=dict(found.tags),
-        description=found.description or "",
-    )

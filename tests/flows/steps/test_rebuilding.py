@@ -12,7 +12,7 @@ from components.errors import InvalidInputError, StoreError
 from components.faults import Fault
 from components.packages.manifest import MANIFEST, Manifest
 from components.stores.lake import Lake
-from components.stores.registry.registry import Version
+from components.stores.registry import Version
 from flows.steps import rebuilding
 from flows.steps.learnt import Learnt, as_ranges, from_ranges, learnt_file, learnt_from
 from flows.steps.maintaining import maintain
