@@ -192,9 +192,10 @@ class _Searching:
             self.trials.append(each.result)
 
     def _select(self, study: "Study", judge: Judge) -> None:
-        """Leave out what does not help the best recipe so far, if it does as well without.
+        """Leave out what does not help the best recipe so far, if it does better without.
 
-        As well on every fold: two weeks of rows alone say too little of a feature.
+        Better on every fold, by `SURELY`: what a short history has no use for may help later, and
+        what is left out stays out as long as the recipe does.
         """
         best, newest = self._best(), self.folds[0]
         if not self._in_time():
@@ -212,7 +213,7 @@ class _Searching:
         self.wanted = max(self.wanted, len(self.trials) + 1)
         self._try(study, judge, study.take([without]))
         done = self.trials[-1]
-        if not done.problem and all(map(le, done.losses, best.losses)):
+        if not done.problem and _surely_better(done, best):
             self.reasons |= found
 
     def _judge(self, stack: ExitStack) -> Judge:
@@ -256,8 +257,7 @@ class _Searching:
         if not house:
             return self._best()
         least = min(house, key=_by_loss)
-        bound = [loss * (1 - SURELY) for loss in least.losses]
-        return min([least, *(one for one in good if all(map(le, one.losses, bound)))], key=_by_loss)
+        return min([least, *(one for one in good if _surely_better(one, least))], key=_by_loss)
 
     def _best(self) -> Trial:
         return min(self._good(), key=_by_loss)
@@ -315,3 +315,9 @@ class _Searching:
 def _by_loss(trial: Trial) -> tuple[float, int]:
     """Order trials: the lowest loss first, and of equals the one that reads less."""
     return trial.loss, -len(trial.recipe.dropped)
+
+
+def _surely_better(one: Trial, other: Trial) -> bool:
+    """Say whether a trial beats another on every fold, by `SURELY`."""
+    bound = [loss * (1 - SURELY) for loss in other.losses]
+    return all(map(le, one.losses, bound))

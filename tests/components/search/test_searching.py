@@ -224,7 +224,7 @@ def test_features_that_teach_nothing_or_the_answer_are_left_out_with_the_reason(
     assert "leaks: alone determines the target (R² 1)" in found.dropped["answer"]
 
 
-def test_a_feature_of_chance_is_left_out_if_the_model_does_as_well_without(rows, pipeline, now):
+def test_a_feature_of_chance_is_left_out_if_the_model_does_better_without(rows, pipeline, now):
     chance = np.random.default_rng(3)
     noisy = rows.assign(noise=chance.normal(size=len(rows)))
     spec = pipeline(
@@ -236,7 +236,7 @@ def test_a_feature_of_chance_is_left_out_if_the_model_does_as_well_without(rows,
     found = search_recipe(noisy, spec, as_of=now)
     assert found.best.dropped == ("noise",)
     assert "permutation importance" in found.dropped["noise"]
-    assert found.trials[1].loss <= found.trials[0].loss
+    assert found.trials[1].loss <= 0.98 * found.trials[0].loss
 
 
 def test_when_no_feature_is_left_it_is_said_why(rows, pipeline, now):
