@@ -114,8 +114,8 @@ def unhelpful(fitted: Fitted, rows: pd.DataFrame, pipeline: Pipeline) -> dict[st
         mean, error = float(rise.mean()), float(rise.std() / np.sqrt(len(rise)))
         if mean <= SURE * error:
             found[name] = (
-                f"permutation importance {mean:.3g} ± {error:.2g} on the newest fold, and no "
-                "worse on any without it"
+                f"permutation importance {mean:.3g} ± {error:.2g} on the newest fold, and "
+                "the model does better on every fold without it"
             )
     return found
 

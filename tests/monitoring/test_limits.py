@@ -32,7 +32,8 @@ def every(count):
 
 
 def decide(champion, challenger, beside, **limits):
-    gate = Gate(margin=0.01, block=timedelta(days=1), limits=Limits(**limits))
+    stated = Limits(**{"latency": 5.0, "size": 20.0, **limits})
+    gate = Gate(margin=0.01, block=timedelta(days=1), limits=stated)
     return judge(
         hours(),
         champion,
@@ -47,7 +48,7 @@ def decide(champion, challenger, beside, **limits):
 def only(beside, **limits):
     """Examine equal losses, where one thing is known beside them."""
     champion, challenger = losses()
-    gate = Gate(limits=Limits(**limits))
+    gate = Gate(limits=Limits(**{"latency": 5.0, "size": 20.0, **limits}))
     (found,) = examine(hours(), champion, challenger, beside, gate=gate)
     return found
 
@@ -150,6 +151,12 @@ def test_a_number_within_its_limit_is_reported_and_lets_pass():
 
     assert decision.outcome == "promoted"
     assert [one.worse_by for one in decision.limits] == pytest.approx([-0.06, 4.0, 2.0])
+
+
+def test_trees_may_follow_a_linear_model_where_no_size_is_stated():
+    beside = Beside(latency=Pair(0.001, 0.02), size=Pair(1_000, 1_000_000))
+    assert decide(*losses(), beside, latency=None, size=None).outcome == "promoted"
+    assert (Limits().latency, Limits().size) == (None, None)
 
 
 def test_without_a_champion_to_compare_with_a_number_is_only_reported():
