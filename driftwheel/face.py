@@ -247,7 +247,7 @@ def _contender(policy: str | Policy) -> str | Contender:
             "a policy is text, such as 'periodic:7d', or a driftwheel.Policy. "
             f"Got {type(policy).__name__}"
         )
-    said = policy.model_dump(mode="json", exclude_defaults=True)
+    said = policy.model_dump(mode="json", include=policy.model_fields_set)
     settings = ", ".join(f"{name} {value}" for name, value in said.items() if name != "kind")
     return Contender(f"{policy.kind} ({settings})" if settings else policy.kind, policy)
 

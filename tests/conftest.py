@@ -1,6 +1,7 @@
 """What tests of every package ask for by name."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,23 @@ CLONE = Path(__file__).resolve().parents[1]
 SERVER = "postgresql://postgres@127.0.0.1:5432"
 
 
+def hear_ctrl_c() -> None:
+    """Hear Ctrl-C, and let the processes of tests hear it.
+
+    A shell starts what it puts into the background deaf to it, and so are all its children:
+    tests that send one would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the markers (`--strict-markers` refuses any other), and how Hypothesis draws.
 
     The same examples each time, and none that fails because it took long: what passed passes
     again. New ones are drawn with ``--hypothesis-profile=fresh``.
     """
+    hear_ctrl_c()
     config.addinivalue_line("markers", "slow: takes more than about 20 seconds; starts first")
     settings.register_profile(
         "fresh", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True

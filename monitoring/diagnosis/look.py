@@ -170,10 +170,11 @@ class Look:
 
     def has_only_begun(self, period: int) -> bool:
         """Say whether a period is the newest and holds few of the rows that a period has."""
-        if period < len(self.start) - 1 or period < LEAST_PERIODS:
+        first = int(self.first[period])
+        if period < len(self.start) - 1 or period - first < LEAST_PERIODS:
             return False
         held = np.diff(self.bounds)
-        return bool(held[period] < BEGUN * np.median(held[int(self.first[period]) : period]))
+        return bool(held[period] < BEGUN * np.median(held[first:period]))
 
     def before(self, period: int, column: int | None = None) -> int:
         """Say before which period the reference ends: that in which a fault began that stands.
