@@ -201,10 +201,11 @@ def test_a_model_that_is_surely_worse_is_refused_and_an_unsure_one_waits():
 
 def test_a_renewal_must_not_lose_a_limit_either():
     champion = np.random.default_rng(0).gamma(4, 10, 400)
-    decision = renew(champion, 0.9 * champion, beside=Beside(size=Pair(1.0, 100.0)))
+    lost = Beside(calibration=Pair(0.01, 0.5))
+    decision = renew(champion, 0.9 * champion, beside=lost)
 
     assert decision.outcome == "refused"
-    assert "size of the package" in decision.reason
+    assert "calibration error" in decision.reason
 
 
 def test_a_later_use_of_the_same_rows_needs_more_evidence_and_says_so():

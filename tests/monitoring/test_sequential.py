@@ -129,9 +129,9 @@ def test_limits_hold_here_too_on_the_rows_that_count():
     night = np.arange(len(champion)) % 8 == 0
     challenger = np.where(night, 1.3 * champion, challenger * 0.9)
     lost = decide(champion, challenger, beside=Beside(slices=(Slice("night", night),)))
-    large = decide(*challenge(0.05), beside=Beside(size=Pair(1.0, 100.0)))
+    vague = decide(*challenge(0.05), beside=Beside(calibration=Pair(0.01, 0.5)))
 
-    assert (lost.outcome, large.outcome) == ("refused", "refused")
+    assert (lost.outcome, vague.outcome) == ("refused", "refused")
     assert "slice night" in lost.reason
     assert lost.limits[0].rows == lost.rows // 8
 
